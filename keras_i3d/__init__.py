@@ -1,0 +1,45 @@
+"""I3D in Keras 3: from a video file to a model behind TensorFlow Serving.
+
+Names are resolved at their first use, so that ``import keras_i3d`` and the workers that only decode video
+stay light.
+"""
+
+import importlib
+import sys
+from typing import Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "I3D": "models.i3d",
+    "preprocess_input": "models.i3d",
+    "decode_predictions": "models.i3d",
+    "TimePlan": "models.architecture",
+    "load_checkpoint": "checkpoints.load",
+    "load_model": "finished_model",
+    "Recipe": "training.recipe",
+    "fit": "training.fit",
+    "evaluate": "commands.evaluate",
+    "export": "serving.export",
+    "predict": "commands.predict",
+}
+
+__all__ = ["__version__", *_HOMES]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it has {', '.join(__all__)}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+if "keras" in sys.modules:
+    # Keras finds the one layer of this package in saved files by its registration, which costs nothing here
+    # and spares `import keras, keras_i3d; keras.models.load_model(...)` a custom_objects argument.
+    importlib.import_module(f"{__name__}.models.heads")

@@ -1,0 +1,60 @@
+"""The errors a user can meet that are not a wrong argument (those are ``ValueError``).
+
+KerasI3DError
+├── MissingDependency     an optional package is not installed (also an ImportError)
+├── VideoError            a file that cannot be decoded as video
+│   └── TruncatedVideo    a video with fewer frames than its container promises
+├── DatasetError          a folder or table of videos that cannot be read as a data set
+├── RecordError           records that are absent, damaged, or without what was asked for
+├── CheckpointMismatch    a checkpoint that is not exactly the network's
+├── WeightsUnavailable    published weights that are neither in the cache nor to be fetched
+├── ModelFileError        a file or folder that is no model of this package
+├── TrainingError         a training run that cannot go on
+└── OutputFolderError     an output folder that holds something else
+
+The command line turns each of them into one line on standard error and exit code 1.
+"""
+
+
+class KerasI3DError(Exception):
+    """Base class of the errors above."""
+
+
+class MissingDependency(KerasI3DError, ImportError):
+    """An optional package is not installed; the message has the pip line that brings it."""
+
+
+class VideoError(KerasI3DError):
+    """A file cannot be decoded as video."""
+
+
+class TruncatedVideo(VideoError):
+    """A video holds fewer frames than its container promises."""
+
+
+class DatasetError(KerasI3DError):
+    """A folder or table of videos cannot be read as a data set."""
+
+
+class RecordError(KerasI3DError):
+    """Records are absent, damaged, or lack what was asked for."""
+
+
+class CheckpointMismatch(KerasI3DError):
+    """A checkpoint's variables are not exactly the network's, by name and shape."""
+
+
+class WeightsUnavailable(KerasI3DError):
+    """Published weights are neither in the cache nor to be fetched."""
+
+
+class ModelFileError(KerasI3DError):
+    """A file or folder is no model that this package can use."""
+
+
+class TrainingError(KerasI3DError):
+    """A training run cannot go on."""
+
+
+class OutputFolderError(KerasI3DError):
+    """An output folder holds something other than the same command's run with the same settings."""

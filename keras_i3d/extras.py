@@ -1,0 +1,35 @@
+"""Import optional packages, or say which pip line brings them."""
+
+import importlib
+from types import ModuleType
+
+from keras_i3d.errors import MissingDependency
+
+# module -> (package on the index, extra of this package that brings it, what it is for)
+_PROVIDERS = {
+    "av": ("av", "video", "decoding and encoding video"),
+    "cv2": ("opencv-contrib-python-headless", "video", "optical flow and image coding"),
+}
+
+
+def import_extra(module: str) -> ModuleType:
+    """Import an optional dependency.
+
+    Args:
+        module: Name of the module, such as ``"av"``.
+
+    Raises:
+        MissingDependency: It is not installed; the message names the pip line.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        package, extra, purpose = _PROVIDERS[module]
+        if error.name != module:
+            raise MissingDependency(
+                f"{purpose} needs the package {package}, which is there but fails to import: {error}"
+            ) from error
+        raise MissingDependency(
+            f"{purpose} needs the package {package}, which is not installed. "
+            f"Bring it with: pip install 'keras-i3d[{extra}]'   (or alone: pip install {package})"
+        ) from error

@@ -1,0 +1,42 @@
+"""Package metadata of keras_i3d; tool settings are in pyproject.toml."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+VERSION = re.search(r'__version__ = "(.+)"', (HERE / "keras_i3d/__init__.py").read_text()).group(1)
+
+VIDEO = ["av>=16,<19", "opencv-contrib-python-headless>=4.11,<6"]
+TEST = ["pytest>=8,<10", "ruff>=0.15,<1"]
+
+setup(
+    name="keras-i3d",
+    version=VERSION,
+    description="I3D (Quo Vadis, Action Recognition?) in Keras 3: from a video file to TensorFlow Serving",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    python_requires=">=3.11,<3.14",
+    # weights/ stands at the top of the repository, where people look for it, and ships inside the package.
+    packages=[*find_packages(include=["keras_i3d", "keras_i3d.*"]), "keras_i3d.weights"],
+    package_dir={"keras_i3d.weights": "weights"},
+    package_data={"keras_i3d.weights": ["catalogue.json"]},
+    install_requires=[
+        "tensorflow>=2.16,<2.22",
+        "keras>=3.12,<4",
+        "numpy>=1.26,<3",
+        "h5py>=3.11,<4",
+        "rich>=13,<16",  # progress bars; Keras depends on it too
+    ],
+    extras_require={"video": VIDEO, "test": TEST},
+    entry_points={"console_scripts": ["keras-i3d = keras_i3d.cli:main"]},
+    classifiers=[
+        "Development Status :: 3 - Alpha",
+        "Intended Audience :: Science/Research",
+        "Programming Language :: Python :: 3.11",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    ],
+)

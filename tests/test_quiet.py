@@ -1,0 +1,24 @@
+import subprocess
+import sys
+
+
+def run(script: str) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+
+
+def test_tensorflow_starts_without_a_word() -> None:
+    done = run("from keras_i3d import quiet; quiet.import_tensorflow(); import tensorflow as tf; tf.constant(1)")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_what_a_failing_import_says_is_shown() -> None:
+    spoilt = "import sys, os; os.write(2, b'only hint\\n'); raise ImportError('broken')"
+    script = (
+        "import sys, tempfile, pathlib\n"
+        "folder = tempfile.mkdtemp(); pathlib.Path(folder, 'tensorflow.py').write_text(" + repr(spoilt) + ")\n"
+        "sys.path.insert(0, folder)\n"
+        "from keras_i3d import quiet; quiet.import_tensorflow()"
+    )
+    done = run(script)
+    assert done.returncode == 1
+    assert "only hint" in done.stderr and "ImportError: broken" in done.stderr

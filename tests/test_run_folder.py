@@ -1,0 +1,286 @@
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from keras_i3d.errors import OutputFolderError
+from keras_i3d.run_folder import CLAIM, claim, replacing, write_json
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """Return a folder that every user may read, unlike pytest's own."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@contextmanager
+def as_nobody() -> Iterator[None]:
+    """Give up root's right to write everywhere, where we have it."""
+    if os.geteuid():
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+class Failure(Exception):
+    """Stands for whatever goes wrong in a run."""
+
+
+@pytest.mark.parametrize("name", [".", "new", "far/away/new"])
+def test_a_new_or_empty_folder_is_claimed(tmp_path: Path, name: str) -> None:
+    with claim(tmp_path / name, "train", {"epochs": 3}) as folder:
+        assert folder == tmp_path / name
+        assert [path.name for path in folder.iterdir()] == [CLAIM] == ["run.json"]
+        assert json.loads((folder / CLAIM).read_text()) == {"command": "train", "settings": {"epochs": 3}}
+    assert (folder / CLAIM).is_file()
+
+
+def test_a_path_may_be_a_string(tmp_path: Path) -> None:
+    with claim(str(tmp_path / "run"), "train", {}) as folder:
+        assert folder == tmp_path / "run"
+
+
+def test_the_same_run_goes_on(tmp_path: Path) -> None:
+    settings = {"epochs": 3, "seed": None, "sizes": (1, 2), "name": "läuft"}
+    for number in range(3):
+        with claim(tmp_path / "run", "train", settings) as folder:
+            (folder / f"{number}.txt").touch()
+    assert {path.name for path in folder.iterdir()} == {CLAIM, "0.txt", "1.txt", "2.txt"}
+
+
+def test_the_order_of_settings_does_not_matter(tmp_path: Path) -> None:
+    with claim(tmp_path, "train", {"a": 1, "b": 2}):
+        pass
+    with claim(tmp_path, "train", {"b": 2, "a": 1}):
+        pass
+
+
+def claimed(folder: Path, content: str | None = None) -> None:
+    """Let a run of `train` have been there."""
+    folder.mkdir(exist_ok=True)
+    (folder / CLAIM).write_text(content or json.dumps({"command": "train", "settings": {"epochs": 3, "seed": 0}}))
+    (folder / "last.keras").touch()
+
+
+@pytest.mark.parametrize(
+    ("command", "settings", "message"),
+    [
+        ("evaluate", {"epochs": 3, "seed": 0}, r"holds a run of `train`, not of `evaluate`"),
+        (
+            "train",
+            {"epochs": 4, "seed": 0},
+            r"holds a run of `train` with other settings \(epochs 3 there, 4 asked\)",
+        ),
+        (
+            "train",
+            {"epochs": 4, "seed": "x"},
+            r"holds a run of `train` with other settings \(epochs 3 there, 4 asked, seed 0 there, 'x' asked\)",
+        ),
+        ("train", {"epochs": 3}, r"holds a run of `train` with other settings \(seed 0 there, None asked\)"),
+        (
+            "train",
+            {"epochs": 3, "seed": 0, "size": 64},
+            r"holds a run of `train` with other settings \(size None there, 64 asked\)",
+        ),
+        (
+            "train",
+            {"a": 1, "b": 1, "c": 1, "d": 1, "epochs": 3, "seed": 0},
+            r"holds a run of `train` with other settings "
+            r"\(a None there, 1 asked, b None there, 1 asked, c None there, 1 asked\)",
+        ),
+    ],
+)
+def test_another_run_is_refused_and_left_as_it_is(tmp_path: Path, command: str, settings: dict, message: str) -> None:
+    claimed(tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with (
+        pytest.raises(OutputFolderError, match=rf"^{tmp_path}: {message}; choose another one or delete it$"),
+        claim(tmp_path, command, settings),
+    ):
+        pytest.fail("the block must not run")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_settings_within_settings_are_named_by_their_path(tmp_path: Path) -> None:
+    with claim(tmp_path, "train", {"recipe": {"size": 64, "seed": 0}, "dataset": "x"}):
+        pass
+    message = r"with other settings \(dataset 'x' there, 'y' asked, recipe\.size 64 there, 32 asked\)"
+    with (
+        pytest.raises(OutputFolderError, match=message),
+        claim(tmp_path, "train", {"recipe": {"size": 32, "seed": 0}, "dataset": "y"}),
+    ):
+        pytest.fail("the block must not run")
+
+
+def test_a_setting_that_is_new_and_none_is_named(tmp_path: Path) -> None:
+    claimed(tmp_path)
+    with (
+        pytest.raises(OutputFolderError, match=r"with other settings \(size "),
+        claim(tmp_path, "train", {"epochs": 3, "seed": 0, "size": None}),
+    ):
+        pytest.fail("the block must not run")
+
+
+FOREIGN = (
+    r": holds files that are no run of this command; the output folder must be new, empty, or a run of `train` with "
+    r"the same settings$"
+)
+
+
+@pytest.mark.parametrize("name", ["photo.jpg", ".hidden", "folder/photo.jpg"])
+def test_a_folder_of_other_files_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).touch()
+    with pytest.raises(OutputFolderError, match=FOREIGN), claim(tmp_path, "train", {}):
+        pytest.fail("the block must not run")
+    assert not (tmp_path / CLAIM).exists()
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "3", '{"command": "train"}', '{"settings": {}}', "\0"])
+def test_a_claim_that_cannot_be_read_is_no_run(tmp_path: Path, content: str) -> None:
+    claimed(tmp_path, content)
+    with pytest.raises(OutputFolderError, match=FOREIGN), claim(tmp_path, "train", {}):
+        pytest.fail("the block must not run")
+    assert (tmp_path / CLAIM).read_text() == content
+
+
+@pytest.mark.parametrize("settings", ["3", "[]", "null", '"text"'])
+def test_a_claim_with_damaged_settings_is_no_run(tmp_path: Path, settings: str) -> None:
+    claimed(tmp_path, f'{{"command": "train", "settings": {settings}}}')
+    with pytest.raises(OutputFolderError, match=FOREIGN), claim(tmp_path, "train", {"epochs": 3}):
+        pytest.fail("the block must not run")
+
+
+def test_a_file_in_the_place_of_the_folder_is_told(tmp_path: Path) -> None:
+    (tmp_path / "run").touch()
+    message = r"run: cannot be used as output folder \(File exists\)$"
+    with pytest.raises(OutputFolderError, match=message), claim(tmp_path / "run", "train", {}):
+        pytest.fail("the block must not run")
+
+
+def test_a_file_above_the_folder_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    message = r"file/run: cannot be used as output folder \(Not a directory\)$"
+    with pytest.raises(OutputFolderError, match=message), claim(tmp_path / "file/run", "train", {}):
+        pytest.fail("the block must not run")
+
+
+@pytest.mark.parametrize("name", [".", "new"])
+def test_a_folder_that_may_not_be_written_is_told(open_folder: Path, name: str) -> None:
+    open_folder.chmod(0o555)
+    message = r": cannot be used as output folder \(Permission denied\)$"
+    with as_nobody(), pytest.raises(OutputFolderError, match=message), claim(open_folder / name, "train", {}):
+        pytest.fail("the block must not run")
+    open_folder.chmod(0o755)
+
+
+def test_a_folder_in_one_that_may_not_be_entered_is_told(open_folder: Path) -> None:
+    (open_folder / "closed").mkdir(mode=0o000)
+    message = r"closed/run: cannot be used as output folder \(Permission denied\)$"
+    with as_nobody(), pytest.raises(OutputFolderError, match=message), claim(open_folder / "closed/run", "train", {}):
+        pytest.fail("the block must not run")
+    (open_folder / "closed").chmod(0o755)
+
+
+@pytest.mark.parametrize("error", [Failure, KeyboardInterrupt, SystemExit])
+def test_a_block_that_fails_with_nothing_done_leaves_nothing(tmp_path: Path, error: type[BaseException]) -> None:
+    with pytest.raises(error), claim(tmp_path / "new", "train", {}):
+        raise error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_was_there_stays(tmp_path: Path) -> None:
+    (tmp_path / "old").mkdir()
+    with pytest.raises(Failure), claim(tmp_path / "old", "train", {}):
+        raise Failure
+    assert list((tmp_path / "old").iterdir()) == []
+
+
+def test_what_a_failing_block_has_done_stays_claimed(tmp_path: Path) -> None:
+    with pytest.raises(Failure), claim(tmp_path / "run", "train", {"epochs": 3}) as folder:
+        (folder / "half.txt").touch()
+        raise Failure
+    assert {path.name for path in folder.iterdir()} == {CLAIM, "half.txt"}
+    with claim(tmp_path / "run", "train", {"epochs": 3}):
+        pass
+
+
+def test_the_error_of_a_block_is_the_one_that_comes_out(tmp_path: Path) -> None:
+    with pytest.raises(Failure), claim(tmp_path / "run", "train", {}) as folder:
+        (folder / CLAIM).unlink()
+        folder.rmdir()
+        raise Failure
+
+
+def test_json_is_written_as_people_read_it(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"b": [1, 2], "a": None})
+    assert (tmp_path / "a.json").read_text() == '{\n  "b": [\n    1,\n    2\n  ],\n  "a": null\n}\n'
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_json_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", 1)
+    with pytest.raises(TypeError):
+        write_json(tmp_path / "a.json", {"b": object()})
+    assert (tmp_path / "a.json").read_text() == "1\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+
+
+@pytest.mark.parametrize("old", [None, "old"])
+def test_a_file_is_replaced_when_the_block_ends(tmp_path: Path, old: str | None) -> None:
+    path = tmp_path / "model.keras"
+    if old:
+        path.write_text(old)
+    with replacing(path) as aside:
+        assert aside.parent == tmp_path
+        assert aside.name.startswith(".")
+        assert aside.suffix == ".keras"  # Keras and others go by the ending
+        aside.write_text("new")
+        assert (path.read_text() if path.exists() else None) == old
+    assert path.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("old", [None, "old"])
+@pytest.mark.parametrize("error", [Failure, KeyboardInterrupt])
+def test_a_failing_block_leaves_the_old_file_and_no_other(
+    tmp_path: Path, old: str | None, error: type[BaseException]
+) -> None:
+    path = tmp_path / "model.keras"
+    if old:
+        path.write_text(old)
+    with pytest.raises(error), replacing(path) as aside:
+        aside.write_text("half")
+        raise error
+    assert [found.read_text() for found in tmp_path.iterdir()] == ([old] if old else [])
+
+
+def test_a_reader_sees_the_old_file_or_the_new_one_to_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "shard"
+    path.write_text("old")
+    with path.open() as reader:
+        with replacing(path) as aside:
+            aside.write_text("new")
+        assert reader.read() == "old"
+    assert path.read_text() == "new"
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_files_have_the_rights_that_the_user_gives_to_files(tmp_path: Path, umask: int, mode: int) -> None:
+    before = os.umask(umask)
+    try:
+        write_json(tmp_path / "a.json", 1)
+        assert os.umask(umask) == umask
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a.json").stat().st_mode & 0o777 == mode
