@@ -1,0 +1,1 @@
+"""How foreign weights get in: found, fetched, verified, matched by name and shape, copied."""

@@ -1,0 +1,1 @@
+"""What the networks are: Keras functional builders, on any Keras backend."""
