@@ -1,0 +1,1 @@
+"""What lies on disk: labelled clips as TFRecord shards of SequenceExamples."""

@@ -1,0 +1,178 @@
+from pathlib import Path
+
+import pytest
+
+from keras_i3d.datasets.dataset import split_by_name
+from keras_i3d.datasets.table import read_table
+from keras_i3d.errors import DatasetError
+
+
+def table(folder: Path, text: str, encoding: str = "utf-8") -> Path:
+    path = folder / "clips.csv"
+    path.write_bytes(text.encode(encoding))
+    return path
+
+
+def test_all_columns_are_read(tmp_path: Path) -> None:
+    path = table(
+        tmp_path, "path,label,start_s,end_s,split\na.mp4,run,1.5,3,train\nb.mp4,walk,,,val\nc.mp4,run,2,,test\n"
+    )
+    dataset = read_table(path)
+    assert dataset.class_names == ("run", "walk")
+    assert [(clip.name, clip.label, clip.start_s, clip.end_s, clip.split) for clip in dataset.clips] == [
+        ("a.mp4", "run", 1.5, 3.0, "train"),
+        ("b.mp4", "walk", 0.0, None, "val"),
+        ("c.mp4", "run", 2.0, None, "test"),
+    ]
+
+
+def test_columns_may_stand_in_any_order(tmp_path: Path) -> None:
+    (clip,) = read_table(table(tmp_path, "split,label,path\nval,run,a.mp4\n")).clips
+    assert (clip.name, clip.label, clip.split) == ("a.mp4", "run", "val")
+
+
+@pytest.mark.parametrize("start", ["", ",start_s"])
+@pytest.mark.parametrize("end", ["", ",end_s"])
+def test_optional_columns_may_be_absent_or_empty(tmp_path: Path, start: str, end: str) -> None:
+    text = f"path,label{start}{end}\na.mp4,run{',' * len([x for x in (start, end) if x])}\n"
+    (clip,) = read_table(table(tmp_path, text)).clips
+    assert (clip.start_s, clip.end_s) == (0.0, None)
+    assert clip.split == split_by_name("a.mp4")
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_tables_of_spreadsheets_are_read(tmp_path: Path, encoding: str, newline: str) -> None:
+    lines = ["path,label", "ä.mp4,läuft", '"a, b.mp4","sagt ""ja"""', " c.mp4 , geht ", "", ""]
+    dataset = read_table(table(tmp_path, newline.join(lines), encoding))
+    assert [(clip.name, clip.label) for clip in dataset.clips] == [
+        ("ä.mp4", "läuft"),
+        ("a, b.mp4", 'sagt "ja"'),
+        ("c.mp4", "geht"),
+    ]
+
+
+def test_paths_are_relative_to_the_table_or_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "lists").mkdir()
+    path = table(tmp_path / "lists", "path,label\nrun/a.mp4,run\n../b.mp4,run\n/data/c.mp4,run\n")
+    expected = [tmp_path / "lists/run/a.mp4", tmp_path / "lists/../b.mp4", Path("/data/c.mp4")]
+    assert [clip.path for clip in read_table(path).clips] == expected
+    monkeypatch.chdir(tmp_path)
+    assert [clip.path.resolve() for clip in read_table("lists/clips.csv").clips] == [p.resolve() for p in expected]
+    assert [clip.name for clip in read_table(path).clips] == ["run/a.mp4", "../b.mp4", "/data/c.mp4"]
+
+
+def test_all_stretches_of_a_video_fall_on_one_side(tmp_path: Path) -> None:
+    lines = [f"v{video}.mp4,run,{start},{start + 2}" for start in range(0, 20, 2) for video in range(40)]
+    clips = read_table(table(tmp_path, "\n".join(["path,label,start_s,end_s", *lines]))).clips
+    sides = {clip.name: {other.split for other in clips if other.name == clip.name} for clip in clips}
+    assert all(len(splits) == 1 for splits in sides.values())
+    assert {split for splits in sides.values() for split in splits} == {"train", "test"}
+    assert len({clip.id for clip in clips}) == 400
+
+
+def test_given_class_names_fix_the_order(tmp_path: Path) -> None:
+    path = table(tmp_path, "path,label\na.mp4,run\nb.mp4,walk\n")
+    assert read_table(path, class_names=["walk", "run", "swim"]).class_names == ("walk", "run", "swim")
+
+
+def test_an_unknown_class_is_refused_with_its_line(tmp_path: Path) -> None:
+    path = table(tmp_path, "path,label\na.mp4,run\nb.mp4,walk\n")
+    with pytest.raises(DatasetError, match=r"clips\.csv: line 3: unknown class 'walk'; the classes are run$"):
+        read_table(path, class_names=["run"])
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        (",run,,,", "path is empty"),
+        ("  ,run,,,", "path is empty"),
+        ("a.mp4,,,,", "label is empty"),
+        ("a.mp4,run,soon,,", "start_s must be seconds of at least 0, got 'soon'"),
+        ("a.mp4,run,-1,,", "start_s must be seconds of at least 0, got '-1'"),
+        ("a.mp4,run,nan,,", "start_s must be seconds of at least 0, got 'nan'"),
+        ("a.mp4,run,0:30,,", "start_s must be seconds of at least 0, got '0:30'"),
+        ("a.mp4,run,,inf,", "end_s must be seconds of at least 0, got 'inf'"),
+        ("a.mp4,run,,1e400,", "end_s must be seconds of at least 0, got '1e400'"),
+        ("a.mp4,run,3,3,", "end_s must be after start_s, got 3 to 3"),
+        ("a.mp4,run,3,2.5,", "end_s must be after start_s, got 3 to 2.5"),
+        ("a.mp4,run,,0,", "end_s must be after start_s, got 0 to 0"),
+        ("a.mp4,run,,,training", "unknown split 'training'; splits are train, val, test"),
+        ("a.mp4,run,,,Train", "unknown split 'Train'; splits are train, val, test"),
+        ("a.mp4,run", "has another number of cells than the header"),
+        ("a.mp4,run,,,,", "has another number of cells than the header"),
+        ("a, b.mp4,run,,,", "has another number of cells than the header"),
+    ],
+)
+def test_a_wrong_line_is_refused_with_its_number(tmp_path: Path, cells: str, message: str) -> None:
+    path = table(tmp_path, f"path,label,start_s,end_s,split\na.mp4,run,,,\n{cells}\nb.mp4,run,,,\n")
+    with pytest.raises(DatasetError, match=rf"clips\.csv: line 3: {message}$"):
+        read_table(path)
+
+
+def test_line_numbers_are_those_of_the_file(tmp_path: Path) -> None:
+    path = table(tmp_path, "path,label\n\na.mp4,run\n\nb.mp4,\n")
+    with pytest.raises(DatasetError, match="line 5: label is empty"):
+        read_table(path)
+
+
+def test_a_label_of_two_lines_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="label"):
+        read_table(table(tmp_path, 'path,label\na.mp4,"high\njump"\n'))
+
+
+@pytest.mark.parametrize(
+    ("header", "complaint"),
+    [
+        ("file,label", "lacks the column path"),
+        ("path,class", "lacks the column label"),
+        ("path;label", "lacks the column path"),
+        ("path,label,start", "has an unknown column 'start'"),
+        ("path, label", "lacks the column label"),
+        ("path,label,", "has an unknown column ''"),
+        ("a.mp4,run", "lacks the column path"),
+    ],
+)
+def test_a_wrong_header_is_refused(tmp_path: Path, header: str, complaint: str) -> None:
+    with pytest.raises(
+        DatasetError,
+        match=rf"clips\.csv: the header {complaint}; columns are path,label,start_s,end_s,split, of which path and "
+        r"label are required$",
+    ):
+        read_table(table(tmp_path, f"{header}\na.mp4,run\n"))
+
+
+def test_a_column_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="path"):
+        read_table(table(tmp_path, "path,label,path\na.mp4,run,b.mp4\n"))
+
+
+def test_an_empty_file_has_no_header(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"clips\.csv: the header lacks the column path; columns are "):
+        read_table(table(tmp_path, ""))
+
+
+def test_a_header_alone_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"clips\.csv: has a header but no clip$"):
+        read_table(table(tmp_path, "path,label\n\n"))
+
+
+def test_a_missing_table_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"absent\.csv: cannot be read as a CSV table \(.*No such file"):
+        read_table(tmp_path / "absent.csv")
+
+
+def test_a_folder_is_no_table(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r": cannot be read as a CSV table \(.*Is a directory"):
+        read_table(tmp_path)
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_a_table_in_another_encoding_is_refused(tmp_path: Path, encoding: str) -> None:
+    with pytest.raises(DatasetError, match=r"clips\.csv: cannot be read as a CSV table \('utf-8' codec"):
+        read_table(table(tmp_path, "path,label\nä.mp4,läuft\n", encoding))
+
+
+def test_a_cell_without_end_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"clips\.csv: cannot be read as a CSV table \(field larger than"):
+        read_table(table(tmp_path, 'path,label\n"a.mp4,run\n' + "x" * 200_000))

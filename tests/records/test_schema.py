@@ -1,0 +1,210 @@
+import cv2
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_i3d.records import schema
+from keras_i3d.records.schema import decode_images, parse, to_example
+
+
+def picture(time: int = 3, height: int = 16, width: int = 24) -> np.ndarray:
+    """Return soft colours that differ from place to place and from frame to frame, uint8 RGB."""
+    t, row, column = np.meshgrid(np.arange(time), np.arange(height), np.arange(width), indexing="ij")
+    return np.stack([200 - 8 * row, 40 + 5 * column, 20 + 10 * t], axis=-1).astype(np.uint8)
+
+
+def noise(time: int = 3, height: int = 16, width: int = 24) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (time, height, width, 2), np.uint8)
+
+
+def example(**changes) -> bytes:
+    arguments = {"example_id": "run/a.mp4", "label_index": 7, "label_name": "läuft", "fps": 25.0}
+    return to_example(picture(), **(arguments | changes))
+
+
+def content(serialized: bytes) -> tuple[dict, dict]:
+    """Return the context and the feature lists as plain Python values, with the kind of each."""
+    read = tf.train.SequenceExample.FromString(serialized)
+
+    def plain(feature: tf.train.Feature) -> tuple[str, list]:
+        kind = feature.WhichOneof("kind")
+        return kind, list(getattr(feature, kind).value)
+
+    context = {key: plain(feature) for key, feature in read.context.feature.items()}
+    lists = {key: [plain(f) for f in values.feature] for key, values in read.feature_lists.feature_list.items()}
+    return context, lists
+
+
+RGB_CONTEXT = {
+    "example/id": ("bytes_list", [b"run/a.mp4"]),
+    "clip/data_path": ("bytes_list", [b"run/a.mp4"]),
+    "clip/media_id": ("bytes_list", [b"run/a.mp4"]),
+    "clip/start/timestamp": ("int64_list", [1_500_000]),
+    "clip/end/timestamp": ("int64_list", [1_620_000]),
+    "clip/label/index": ("int64_list", [7]),
+    "clip/label/string": ("bytes_list", ["läuft".encode()]),
+    "clip/label/text": ("bytes_list", ["läuft".encode()]),
+    "image/format": ("bytes_list", [b"JPEG"]),
+    "image/colorspace": ("bytes_list", [b"RGB"]),
+    "image/channels": ("int64_list", [3]),
+    "image/height": ("int64_list", [16]),
+    "image/width": ("int64_list", [24]),
+    "image/frame_rate": ("float_list", [25.0]),
+}
+FLOW_CONTEXT = {
+    "FORWARD_FLOW/image/format": ("bytes_list", [b"PNG"]),
+    "FORWARD_FLOW/image/channels": ("int64_list", [3]),
+    "FORWARD_FLOW/image/height": ("int64_list", [16]),
+    "FORWARD_FLOW/image/width": ("int64_list", [24]),
+    "FORWARD_FLOW/image/frame_rate": ("float_list", [25.0]),
+}
+TIMESTAMPS = [("int64_list", [time]) for time in (1_500_000, 1_540_000, 1_580_000)]
+
+
+@pytest.mark.parametrize("flow", [None, noise()], ids=["rgb", "rgb and flow"])
+def test_keys_and_types_are_those_of_media_sequence(flow: np.ndarray | None) -> None:
+    context, lists = content(example(start_s=1.5, flow=flow))
+    assert context == RGB_CONTEXT | (FLOW_CONTEXT if flow is not None else {})
+    images = {key: values for key, values in lists.items() if key.endswith("encoded")}
+    times = {key: values for key, values in lists.items() if key.endswith("timestamp")}
+    prefixes = [""] if flow is None else ["", "FORWARD_FLOW/"]
+    assert set(images) == {f"{prefix}image/encoded" for prefix in prefixes}
+    assert times == {f"{prefix}image/timestamp": TIMESTAMPS for prefix in prefixes}
+    assert len(lists) == len(images) + len(times)
+    magic = {"image/encoded": b"\xff\xd8\xff", "FORWARD_FLOW/image/encoded": b"\x89PNG"}
+    for key, values in images.items():
+        assert [kind for kind, _ in values] == ["bytes_list"] * 3
+        assert all(len(one) == 1 and one[0].startswith(magic[key]) for _, one in values)
+
+
+def test_the_constants_name_the_keys() -> None:
+    assert schema.FRAMES_OF == {"rgb": "image/encoded", "flow": "FORWARD_FLOW/image/encoded"}
+    assert (schema.LABEL_INDEX, schema.EXAMPLE_ID) == ("clip/label/index", "example/id")
+
+
+@pytest.mark.parametrize("fps", [29.97, 12.5])
+def test_timestamps_follow_the_rate_in_microseconds(fps: float) -> None:
+    context, lists = content(example(fps=fps))
+    assert [value[0] for _, value in lists["image/timestamp"]] == [round(n / fps * 1e6) for n in range(3)]
+    assert context["clip/end/timestamp"] == ("int64_list", [round(3 / fps * 1e6)])
+
+
+def test_dmvr_reads_it() -> None:
+    context, lists = tf.io.parse_single_sequence_example(
+        example(),
+        {
+            "clip/label/index": tf.io.VarLenFeature(tf.int64),
+            "clip/label/text": tf.io.VarLenFeature(tf.string),
+            "clip/start/timestamp": tf.io.FixedLenFeature([], tf.int64),
+            "clip/end/timestamp": tf.io.FixedLenFeature([], tf.int64),
+        },
+        {"image/encoded": tf.io.FixedLenSequenceFeature([], tf.string)},
+    )
+    assert context["clip/label/index"].values.numpy().tolist() == [7]
+    assert context["clip/label/text"].values.numpy().tolist() == ["läuft".encode()]
+    assert lists["image/encoded"].shape == (3,)
+
+
+def test_tensorflow_models_reads_it() -> None:
+    # official/vision/dataloaders/video_input.py: Decoder
+    context, lists = tf.io.parse_single_sequence_example(
+        example(flow=noise()),
+        {"clip/label/index": tf.io.VarLenFeature(tf.int64)},
+        {"image/encoded": tf.io.FixedLenSequenceFeature((), tf.string)},
+    )
+    assert tf.sparse.to_dense(context["clip/label/index"]).numpy().tolist() == [7]
+    assert tf.io.decode_jpeg(lists["image/encoded"][0], channels=3).shape == (16, 24, 3)
+
+
+def test_equal_clips_give_equal_bytes() -> None:
+    assert example(flow=noise()) == example(flow=noise())
+    assert example(flow=noise()) != example()
+    assert example() != example(label_index=8)
+
+
+@pytest.mark.parametrize("colour", [(255, 0, 0), (0, 255, 0), (0, 0, 255), (200, 100, 50)])
+def test_jpeg_keeps_colours_as_red_green_blue(colour: tuple[int, int, int]) -> None:
+    frames = np.broadcast_to(np.array(colour, np.uint8), (2, 16, 16, 3))
+    serialized = to_example(frames, example_id="a", label_index=0, label_name="a", fps=25)
+    decoded = decode_images(parse(serialized, ["rgb"])["rgb"], "rgb").numpy()
+    np.testing.assert_allclose(decoded.astype(int), frames, atol=2)  # YCbCr in whole levels
+
+
+def test_rgb_comes_back_nearly_as_it_was() -> None:
+    decoded = decode_images(parse(example(), ["rgb"])["rgb"], "rgb").numpy()
+    assert decoded.dtype == np.uint8
+    assert decoded.shape == (3, 16, 24, 3)
+    assert np.abs(decoded.astype(int) - picture()).mean() < 2  # JPEG of quality 95, colours at half resolution
+
+
+def test_rgb_is_decoded_as_libjpeg_does() -> None:
+    frames = np.random.default_rng(0).integers(0, 256, (1, 32, 32, 3), np.uint8)
+    encoded = parse(to_example(frames, example_id="a", label_index=0, label_name="a", fps=25), ["rgb"])["rgb"]
+    by_opencv = cv2.imdecode(np.frombuffer(encoded[0].numpy(), np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+    difference = np.abs(decode_images(encoded, "rgb")[0].numpy().astype(int) - by_opencv)
+    assert difference.max() <= 1  # two builds of libjpeg may round differently
+
+
+def test_a_higher_quality_is_nearer_and_larger() -> None:
+    sizes, errors = [], []
+    frames = np.random.default_rng(0).integers(0, 256, (1, 32, 32, 3), np.uint8)
+    for quality in (20, 60, 95, 100):
+        serialized = to_example(frames, example_id="a", label_index=0, label_name="a", fps=25, jpeg_quality=quality)
+        decoded = decode_images(parse(serialized, ["rgb"])["rgb"], "rgb").numpy()
+        sizes.append(len(serialized))
+        errors.append(np.abs(decoded.astype(int) - frames).mean())
+    assert sizes == sorted(sizes)
+    assert errors == sorted(errors, reverse=True)
+
+
+def test_flow_is_stored_without_loss_x_in_red_and_y_in_green() -> None:
+    encoded = parse(example(flow=noise()), ["flow"])["flow"]
+    pictures = np.stack([tf.io.decode_png(one).numpy() for one in encoded])
+    np.testing.assert_array_equal(pictures[..., 0], noise()[..., 0])
+    np.testing.assert_array_equal(pictures[..., 1], noise()[..., 1])
+    assert not pictures[..., 2].any()
+    decoded = decode_images(encoded, "flow")
+    assert decoded.dtype == tf.uint8
+    np.testing.assert_array_equal(decoded, noise())
+
+
+def test_flow_of_mediapipe_which_is_jpeg_is_read_too() -> None:
+    flat = np.full((16, 16, 3), (0, 90, 200), np.uint8)  # blue, green (y), red (x), as OpenCV has them
+    encoded = tf.constant([cv2.imencode(".jpg", flat, [cv2.IMWRITE_JPEG_QUALITY, 100])[1].tobytes()])
+    decoded = decode_images(encoded, "flow").numpy().astype(int)
+    np.testing.assert_allclose(decoded, np.broadcast_to([200, 90], (1, 16, 16, 2)), atol=2)  # JPEG
+
+
+@pytest.mark.parametrize("modalities", [["rgb"], ["flow"], ["rgb", "flow"], []])
+def test_parse_gives_what_is_asked_for(modalities: list[str]) -> None:
+    serialized = example(flow=noise())
+    for parsed in (
+        parse(serialized, modalities),
+        next(iter(tf.data.Dataset.from_tensors(serialized).map(lambda one: parse(one, modalities)))),
+    ):
+        assert set(parsed) == {"label", "id", *modalities}
+        assert parsed["label"].dtype == tf.int64
+        assert parsed["label"].numpy() == 7
+        assert parsed["id"].numpy() == b"run/a.mp4"
+        assert all(parsed[modality].shape == (3,) for modality in modalities)
+
+
+def test_a_record_without_flow_fails_when_flow_is_asked_for() -> None:
+    with pytest.raises(tf.errors.InvalidArgumentError, match="FORWARD_FLOW/image/encoded"):
+        parse(example(), ["flow"])
+    with pytest.raises(tf.errors.InvalidArgumentError, match="FORWARD_FLOW/image/encoded"):
+        parse(example(), ["rgb", "flow"])
+
+
+def test_a_record_of_others_needs_neither_an_id_nor_as_many_fields_as_frames() -> None:
+    foreign = tf.train.SequenceExample.FromString(example(flow=noise()))
+    del foreign.context.feature["example/id"]
+    del foreign.feature_lists.feature_list["FORWARD_FLOW/image/encoded"].feature[-1]
+    parsed = parse(foreign.SerializeToString(), ["rgb", "flow"])
+    assert parsed["id"].numpy() == b""
+    assert (parsed["rgb"].shape, parsed["flow"].shape) == ((3,), (2,))
+
+
+def test_an_id_that_is_not_utf_8_is_kept_byte_for_byte() -> None:
+    context, _ = content(example(example_id="a/caf\udce9.mp4"))
+    assert context["example/id"] == ("bytes_list", [b"a/caf\xe9.mp4"])

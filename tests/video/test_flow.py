@@ -1,0 +1,151 @@
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+from keras_i3d.errors import MissingDependency
+from keras_i3d.streams import FLOW_BOUND
+from keras_i3d.video.flow import from_stored, to_stored, tvl1
+
+
+def texture(height: int, width: int) -> np.ndarray:
+    """Return soft random grey blobs, float32 in [0, 255]."""
+    noise = np.random.default_rng(0).uniform(0, 1, (height, width)).astype(np.float32)
+    smooth = cv2.GaussianBlur(noise, (0, 0), 3)
+    return cv2.normalize(smooth, None, 20, 235, cv2.NORM_MINMAX)
+
+
+def moving(dx: float, dy: float, frames: int = 2, side: int = 96) -> np.ndarray:
+    """Return frames of a texture that moves by (dx, dy) pixels from each to the next; y runs downwards."""
+    field = texture(side + 60, side + 60)
+    result = []
+    for index in range(frames):
+        matrix = np.array([[1, 0, index * dx - 30], [0, 1, index * dy - 30]], np.float32)
+        grey = cv2.warpAffine(field, matrix, (side, side), flags=cv2.INTER_CUBIC)
+        result.append(np.repeat(grey[..., None], 3, axis=2).round().astype(np.uint8))
+    return np.stack(result)
+
+
+@pytest.mark.parametrize(("dx", "dy"), [(2, 0), (-2, 0), (0, 1.5), (0, -1.5), (1.25, -0.75), (5, 3)])
+def test_a_known_motion_is_found(dx: float, dy: float) -> None:
+    fields = tvl1(moving(dx, dy))
+    assert fields.shape == (2, 96, 96, 2)
+    assert fields.dtype == np.float32
+    middle = fields[0, 24:-24, 24:-24]
+    # TV-L1 at its defaults is good to about a tenth of a pixel away from borders
+    np.testing.assert_allclose(np.median(middle, axis=(0, 1)), [dx, dy], atol=0.1)
+    assert np.abs(middle - [dx, dy]).mean() < 0.1
+
+
+def test_there_are_as_many_fields_as_frames_and_the_last_is_repeated() -> None:
+    frames = np.concatenate([moving(1, 0, 3), moving(1, 2, 3)[1:]])[:, :48, :64]
+    fields = tvl1(frames)
+    assert fields.shape == (5, 48, 64, 2)
+    np.testing.assert_array_equal(fields[-1], fields[-2])
+    assert not np.array_equal(fields[-2], fields[-3])
+
+
+def test_each_field_leads_from_its_frame_to_the_next() -> None:
+    still, moved = moving(3, 0)
+    fields = tvl1(np.stack([still, still, moved, moved]))[:, 24:-24, 24:-24, 0]
+    # still pairs give no motion but for rounding; see above for the tenth of a pixel
+    np.testing.assert_allclose(fields.mean((1, 2)), [0, 3, 0, 0], atol=0.1)
+
+
+def test_fields_do_not_depend_on_the_pairs_before() -> None:
+    frames = moving(2, 1, 4)[:, :48, :48]
+    np.testing.assert_array_equal(tvl1(frames)[2], tvl1(frames[2:])[0])
+
+
+def test_one_frame_has_no_motion() -> None:
+    fields = tvl1(moving(0, 0, 1)[:, :20, :30])
+    assert fields.shape == (1, 20, 30, 2)
+    assert not fields.any()
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (2, 3), (7, 40)])
+def test_tiny_pictures_have_flow(height: int, width: int) -> None:
+    fields = tvl1(np.random.default_rng(0).integers(0, 256, (3, height, width, 3), np.uint8))
+    assert fields.shape == (3, height, width, 2)
+    assert np.isfinite(fields).all()
+
+
+def test_fields_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Storm:
+        def calc(self, before: np.ndarray, after: np.ndarray, start: None) -> np.ndarray:
+            return np.dstack([np.full(before.shape, 300.0, np.float32), np.full(before.shape, -20.5, np.float32)])
+
+    monkeypatch.setattr(cv2.optflow, "DualTVL1OpticalFlow_create", Storm)
+    fields = tvl1(np.zeros((3, 4, 4, 3), np.uint8))
+    assert (fields == [FLOW_BOUND, -FLOW_BOUND]).all()
+
+
+def test_grey_is_made_of_rgb_not_of_bgr(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    class Spy:
+        def calc(self, before: np.ndarray, after: np.ndarray, start: None) -> np.ndarray:
+            seen.append(before[0, 0])
+            return np.zeros((*before.shape, 2), np.float32)
+
+    monkeypatch.setattr(cv2.optflow, "DualTVL1OpticalFlow_create", Spy)
+    tvl1(np.broadcast_to(np.array([255, 0, 0], np.uint8), (2, 4, 4, 3)).copy())
+    assert seen == [76]  # 0.299 * 255
+
+
+def test_every_field_is_reported() -> None:
+    done = []
+    tvl1(np.zeros((5, 16, 16, 3), np.uint8), on_field=lambda: done.append(1))
+    assert len(done) == 4
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [
+        np.zeros((2, 16, 16, 3), np.float32),
+        np.zeros((2, 16, 16), np.uint8),
+        np.zeros((2, 16, 16, 2), np.uint8),
+        np.zeros((0, 16, 16, 3), np.uint8),
+    ],
+    ids=lambda frames: f"{frames.dtype} {frames.shape}",
+)
+def test_wrong_frames_are_refused(frames: np.ndarray) -> None:
+    with pytest.raises(ValueError, match=r"^frames must be uint8 \(time, height, width, 3\), got \w+ \(.*\)$"):
+        tvl1(frames)
+
+
+def test_opencv_without_its_contributed_modules_says_how_to_mend_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(cv2, "optflow")
+    with pytest.raises(MissingDependency, match=r"^this OpenCV has no TV-L1 flow: .* Mend it with: pip uninstall -y "):
+        tvl1(np.zeros((2, 16, 16, 3), np.uint8))
+
+
+def test_without_opencv_the_pip_line_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    with pytest.raises(MissingDependency, match=r"needs the package opencv-contrib-python-headless"):
+        tvl1(np.zeros((2, 16, 16, 3), np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("pixels", "stored"), [(0, 127), (-20, 0), (20, 255), (-100, 0), (100, 255), (1, 133), (-1, 121), (0.1, 128)]
+)
+def test_flow_is_stored_as_deepmind_did(pixels: float, stored: int) -> None:
+    result = to_stored(np.full((2, 3), pixels, np.float32))
+    assert result.dtype == np.uint8
+    assert (result == stored).all()
+    assert np.trunc((np.clip(pixels, -20, 20) + 20) * 255 / 40) == stored
+
+
+def test_no_motion_reads_as_a_little_less_than_none() -> None:
+    assert from_stored(np.float32(127)) == pytest.approx(-0.078, abs=5e-4)  # three digits are quoted
+    assert from_stored(np.float32(0)) == -20
+    assert from_stored(np.float32(255)) == pytest.approx(20, abs=1e-5)  # float32
+
+
+def test_storing_loses_less_than_a_level() -> None:
+    pixels = np.linspace(-20, 20, 10_001, dtype=np.float32)
+    lost = pixels - from_stored(to_stored(pixels).astype(np.float32))
+    # truncation to 1 of 256 levels of 40/255 pixels; 1e-5 for float32
+    assert lost.min() >= -1e-5
+    assert lost.max() <= 40 / 255 + 1e-5
