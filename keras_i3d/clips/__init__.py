@@ -1,0 +1,1 @@
+"""From records to batches: which frames, which part of them, which range."""

@@ -1,0 +1,133 @@
+"""Record shards to a ``tf.data.Dataset`` of network inputs and labels.
+
+Everything random is a function of the seed, the epoch and the place in it, so a run repeats, and one that
+starts at a later epoch sees what the uninterrupted one saw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from keras_i3d.clips import sampling, transforms
+from keras_i3d.records import schema
+from keras_i3d.video.flow import from_stored
+
+AUTOTUNE = tf.data.AUTOTUNE
+SHUFFLE_BUFFER = 128  # encoded clips; they were dealt to shards in random order already
+
+
+def training_clips(
+    shards: Sequence[str],
+    *,
+    frames: int = 64,
+    size: int = 224,
+    batch_size: int = 6,
+    modalities: Sequence[str] = ("rgb",),
+    flips: bool = True,
+    seed: int = 0,
+    first_epoch: int = 0,
+) -> tf.data.Dataset:
+    """Give endless batches of random clips, epoch after epoch in another order.
+
+    Args:
+        shards: Paths of TFRecord files.
+        frames: Frames of a clip.
+        size: Height and width of a clip.
+        batch_size: Clips of a batch.
+        modalities: Of ``"rgb"`` and ``"flow"``; all get the same frames, crop and flip.
+        flips: Whether half of the clips are mirrored; classes that name a direction forbid it.
+        seed: Of the order, the start frames, the crops and the flips.
+        first_epoch: Where to start.
+
+    Returns:
+        Dataset of ({modality: float32 (batch_size, frames, size, size, channels) in [-1, 1]}, int64
+        (batch_size,)).
+    """
+
+    def epoch(number: Any) -> tf.data.Dataset:
+        tf.random.set_seed(1)  # of this function's graph alone, so that the caller's global seed plays no part
+        order = tf.random.stateless_uniform([], tf.random.fold_in([seed, 1], number), 0, 2**62, tf.int64)
+        files = tf.data.Dataset.from_tensor_slices(list(shards)).shuffle(len(shards), seed=order)
+        records = files.interleave(tf.data.TFRecordDataset, cycle_length=4)
+        records = records.shuffle(SHUFFLE_BUFFER, seed=order)
+        keyed = records.enumerate().map(lambda place, record: (tf.stack([number, place]), record))
+        return keyed.batch(batch_size, drop_remainder=True).unbatch()
+
+    def clip(key: Any, record: Any) -> tuple[dict[str, Any], Any]:
+        seeds = tf.random.split(tf.random.fold_in(tf.random.fold_in([seed, 0], key[0]), key[1]), 3)
+        place = tf.random.stateless_uniform([2], seeds[1])
+        mirrored = tf.logical_and(flips, tf.random.stateless_uniform([], seeds[2]) < 0.5)
+        return _example(
+            record,
+            modalities,
+            lambda available: sampling.random_clip(available, frames, seeds[0]),
+            lambda x, modality: transforms.training_view(x, size, modality, place=place, mirrored=mirrored),
+            frames,
+        )
+
+    epochs = tf.data.Dataset.counter(first_epoch)
+    clips = epochs.flat_map(epoch).map(clip, num_parallel_calls=AUTOTUNE, deterministic=True)
+    return clips.batch(batch_size, drop_remainder=True).prefetch(AUTOTUNE)
+
+
+def centre_clips(
+    shards: Sequence[str], *, frames: int, size: int, batch_size: int, modalities: Sequence[str] = ("rgb",)
+) -> tf.data.Dataset:
+    """Give the middle clip of each video once, centre crop: for validation during training.
+
+    Arguments and elements as in `training_clips`; the last batch may be smaller.
+    """
+
+    def clip(record: Any) -> tuple[dict[str, Any], Any]:
+        return _example(
+            record,
+            modalities,
+            lambda available: sampling.centre_clip(available, frames),
+            lambda x, modality: transforms.testing_view(x, size, modality),
+            frames,
+        )
+
+    clips = tf.data.TFRecordDataset(list(shards)).map(clip, num_parallel_calls=AUTOTUNE, deterministic=True)
+    return clips.batch(batch_size).prefetch(AUTOTUNE)
+
+
+def whole_videos(shards: Sequence[str], *, size: int, modalities: Sequence[str] = ("rgb",)) -> tf.data.Dataset:
+    """Give every video once, whole (at most its middle 250 frames), centre crop, unbatched: for testing.
+
+    Returns:
+        Dataset of ({modality: float32 (time, size, size, channels) in [-1, 1]}, int64 label, string id).
+    """
+
+    def video(record: Any) -> tuple[dict[str, Any], Any, Any]:
+        inputs, label = _example(
+            record,
+            modalities,
+            sampling.whole_video,
+            lambda x, modality: transforms.testing_view(x, size, modality),
+            None,
+        )
+        return inputs, label, schema.parse(record, ())["id"]
+
+    return tf.data.TFRecordDataset(list(shards)).map(video, num_parallel_calls=2).prefetch(2)
+
+
+def _example(
+    record: Any,
+    modalities: Sequence[str],
+    choose: Callable[[Any], Any],
+    view: Callable[[Any, str], Any],
+    frames: int | None,
+) -> tuple[dict[str, Any], Any]:
+    """Parse a record, decode the frames that `choose` names, and prepare each stream by `view`."""
+    parsed = schema.parse(record, modalities)
+    available = tf.reduce_min([tf.size(parsed[modality]) for modality in modalities])
+    indices = choose(available)
+    inputs = {}
+    for modality in modalities:
+        decoded = tf.cast(schema.decode_images(tf.gather(parsed[modality], indices), modality), tf.float32)
+        stream = view(from_stored(decoded) if modality == "flow" else decoded, modality)
+        inputs[modality] = tf.ensure_shape(stream, (frames, *stream.shape[1:]))
+    return inputs, parsed["label"]

@@ -1,0 +1,52 @@
+"""How a video becomes a model's input: the facts that must be the same in training and in use."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from keras_i3d import streams
+from keras_i3d.errors import ModelFileError
+from keras_i3d.run_folder import write_json
+
+FILE_NAME = "preparation.json"
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What lies beside every trained and every exported model.
+
+    Attributes:
+        modality: ``"rgb"`` or ``"flow"``.
+        fps: Frames per second that videos are resampled to.
+        short_side: Pixels of the shorter side that videos are decoded to (and flow is computed at).
+        size: Height and width of the network's input, cut from the centre.
+    """
+
+    modality: str
+    fps: float
+    short_side: int
+    size: int
+
+    def __post_init__(self) -> None:
+        streams.channels(self.modality)
+
+    def write(self, folder: Path) -> None:
+        """Write ``preparation.json``."""
+        write_json(folder / FILE_NAME, asdict(self))
+
+    @classmethod
+    def read(cls, folder: Path) -> Preparation | None:
+        """Read ``preparation.json``; None where there is none.
+
+        Raises:
+            ModelFileError: The file is damaged.
+        """
+        path = folder / FILE_NAME
+        try:
+            return cls(**json.loads(path.read_text("utf-8")))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, TypeError) as error:
+            raise ModelFileError(f"{path}: cannot be read ({error})") from error

@@ -1,0 +1,51 @@
+"""Which frames of a video make a clip: index arithmetic alone, on TensorFlow scalars.
+
+Carreira & Zisserman 2017, section 2.5: training takes a random start early enough for the wanted frames, and
+loops a video that is too short as often as needed; testing takes the whole video.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+WHOLE_VIDEO_FRAMES = 250  # ten seconds at 25 fps, the span of the paper's tests
+
+
+def random_clip(available: Any, frames: int, seed: Any) -> Any:
+    """Return the indices of consecutive frames from a random start.
+
+    Args:
+        available: int32 scalar, frames in the video, at least 1.
+        frames: Frames of the clip.
+        seed: int tensor of shape (2,), for stateless random numbers.
+
+    Returns:
+        int32 tensor of shape (frames,), each in [0, available). Short videos start over from their first frame.
+    """
+    latest = tf.maximum(available - frames, 0)
+    start = tf.random.stateless_uniform([], seed, 0, latest + 1, tf.int32)
+    return _looped(start, available, frames)
+
+
+def centre_clip(available: Any, frames: int) -> Any:
+    """Return the indices of the middle frames; arguments and result as in `random_clip`."""
+    return _looped(tf.maximum(available - frames, 0) // 2, available, frames)
+
+
+def whole_video(available: Any, most: int = WHOLE_VIDEO_FRAMES) -> Any:
+    """Return the indices of all frames, or of the middle `most` of them where there are more.
+
+    Args:
+        available: int32 scalar, frames in the video, at least 1.
+        most: Longest clip.
+
+    Returns:
+        int32 tensor of shape (min(available, most),).
+    """
+    return tf.maximum(available - most, 0) // 2 + tf.range(tf.minimum(available, most))
+
+
+def _looped(start: Any, available: Any, frames: int) -> Any:
+    return (start + tf.range(frames)) % available

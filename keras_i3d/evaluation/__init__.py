@@ -1,0 +1,1 @@
+"""From weights to numbers: whole videos in, metrics out."""

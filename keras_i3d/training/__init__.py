@@ -1,0 +1,1 @@
+"""From batches to weights: the recipe, the optimiser, the loop."""

@@ -1,0 +1,216 @@
+"""Train a network on records, into a run folder.
+
+A run folder holds ``best.keras`` and ``last.keras`` (plain Keras, without optimiser), ``recipe.json``,
+``labels.txt``, ``preparation.json`` and ``history.json``. While the run lasts ``checkpoint.keras`` keeps the
+state of the last finished epoch; the same call goes on from there.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from keras_i3d import labels, progress
+from keras_i3d.clips import pipeline
+from keras_i3d.clips.preparation import Preparation
+from keras_i3d.errors import RecordError, TrainingError
+from keras_i3d.models.i3d import I3D
+from keras_i3d.records import shards
+from keras_i3d.run_folder import claim, replacing, write_json
+from keras_i3d.streams import CHANNELS
+from keras_i3d.training import optimiser
+from keras_i3d.training.display import ShowProgress
+from keras_i3d.training.recipe import FILE_NAME as RECIPE
+from keras_i3d.training.recipe import Recipe
+
+HISTORY = "history.json"
+CHECKPOINT = "checkpoint.keras"
+RANDOM_STATES = "random_states.json"  # Keras leaves the state of dropout out of its files
+
+
+def fit(
+    records: str | os.PathLike,
+    output: str | os.PathLike,
+    recipe: Recipe | None = None,
+    *,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    description: str = "training",
+    verbose: bool = True,
+) -> list[dict[str, float]]:
+    """Train an I3D from scratch on the split ``train``, validated on ``val`` where there is one.
+
+    One seed gives one run; to the last bit where ``tf.config.experimental.enable_op_determinism()`` was called
+    before, as ``keras-i3d train`` does. The best epoch is the one of the highest top-1 accuracy on ``val``,
+    of several the one of the lowest loss; without ``val`` it is the last.
+
+    Args:
+        records: Folder that ``make-tfrecords`` wrote.
+        output: Run folder: new, empty, or an earlier run of the same recipe, which goes on.
+        recipe: The hyper-parameters.
+        callbacks: Further Keras callbacks.
+        description: What stands before the progress bar.
+        verbose: Whether to show the bar, and a line for each epoch.
+
+    Returns:
+        For each epoch ``loss`` and ``top1``, with ``val_loss`` and ``val_top1`` where there is a split ``val``.
+
+    Raises:
+        RecordError: The records lack the stream, the rate or the clips that the recipe asks for.
+        OutputFolderError: The output folder holds something else.
+        TrainingError: The loss is not a number.
+    """
+    recipe = recipe or Recipe()
+    manifest = shards.read_manifest(records)
+    shards.check_fits(records, manifest, modality=recipe.modality, fps=recipe.fps)
+    steps = manifest.clips.get("train", 0) // recipe.batch_size
+    if not steps:
+        raise RecordError(
+            f"{records}: split 'train' has {manifest.clips.get('train', 0)} clips, fewer than one batch of "
+            f"{recipe.batch_size}"
+        )
+    class_names = labels.read(Path(records) / labels.FILE_NAME)
+
+    settings = {"recipe": recipe.to_json(), "records": manifest.settings, "dataset": manifest.dataset}
+    with claim(output, "train", settings) as folder:
+        history = read_history(folder)
+        if len(history) >= recipe.epochs and (folder / "last.keras").is_file():
+            return history
+        model = _start_or_resume(folder, recipe, len(class_names), steps)
+        labels.write(folder / labels.FILE_NAME, class_names)
+        write_json(folder / RECIPE, recipe.to_json())
+        short_side = manifest.settings["short_side"]
+        Preparation(recipe.modality, recipe.fps, short_side, recipe.size).write(folder)
+
+        done = int(model.optimizer.iterations) // steps
+        keeper = _Keeper(folder, history[:done], has_val="val" in manifest.clips)
+        with progress.bar(description) as bar:
+            model.fit(
+                **_data(records, manifest, recipe, first_epoch=done),
+                steps_per_epoch=steps,
+                initial_epoch=done,
+                epochs=recipe.epochs,
+                callbacks=[_StopOnNan(), keeper, *([ShowProgress(bar)] if verbose else []), *callbacks],
+                shuffle=False,  # the pipeline did
+                verbose=0,
+            )
+        if not keeper.has_val:
+            _save_plain(model, folder / "best.keras")
+        _save_plain(model, folder / "last.keras")
+        for name in (CHECKPOINT, RANDOM_STATES):
+            (folder / name).unlink()
+        return keeper.history
+
+
+def read_history(folder: Path) -> list[dict[str, float]]:
+    """Return the metrics of each finished epoch of a run folder."""
+    try:
+        return json.loads((folder / HISTORY).read_text("utf-8"))
+    except FileNotFoundError:
+        return []
+
+
+def best_epoch(history: Sequence[dict[str, float]]) -> dict[str, float]:
+    """Return the metrics of the epoch that ``best.keras`` is of."""
+    if "val_top1" not in history[-1]:
+        return history[-1]
+    return max(history, key=lambda entry: (entry["val_top1"], -entry["val_loss"]))
+
+
+def _data(records: str | os.PathLike, manifest: shards.Manifest, recipe: Recipe, *, first_epoch: int) -> dict[str, Any]:
+    """Return the arguments of Keras's fit that feed it: the one stream of the recipe, and its labels."""
+
+    def only(batches: tf.data.Dataset) -> tf.data.Dataset:
+        return batches.map(lambda inputs, label: (inputs[recipe.modality], label))
+
+    clip = {
+        "frames": recipe.frames,
+        "size": recipe.size,
+        "batch_size": recipe.batch_size,
+        "modalities": (recipe.modality,),
+    }
+    train = pipeline.training_clips(
+        shards.find(records, "train"), flips=recipe.flips, seed=recipe.seed, first_epoch=first_epoch, **clip
+    )
+    if "val" not in manifest.clips:
+        return {"x": only(train)}
+    return {
+        "x": only(train),
+        "validation_data": only(pipeline.centre_clips(shards.find(records, "val"), **clip)),
+        "validation_steps": math.ceil(manifest.clips["val"] / recipe.batch_size),
+    }
+
+
+def _start_or_resume(folder: Path, recipe: Recipe, classes: int, steps: int) -> keras.Model:
+    if (folder / CHECKPOINT).is_file():
+        model = keras.saving.load_model(folder / CHECKPOINT)
+        states = json.loads((folder / RANDOM_STATES).read_text("utf-8"))[int(model.optimizer.iterations) // steps - 1]
+        for variable, state in zip(_random_states(model), states, strict=True):
+            variable.assign(state)
+        return model
+    keras.utils.set_random_seed(recipe.seed)
+    model = I3D(
+        weights=None,
+        input_shape=(None, recipe.size, recipe.size, CHANNELS[recipe.modality]),
+        classes=classes,
+        modality=recipe.modality,
+        dropout_rate=recipe.dropout_rate,
+        time_plan=recipe.time_plan,
+        batch_norm_momentum=recipe.batch_norm_momentum,
+    )
+    model.compile(
+        optimiser.build(recipe, steps * recipe.epochs),
+        keras.losses.SparseCategoricalCrossentropy(),
+        metrics=[keras.metrics.SparseCategoricalAccuracy(name="top1")],
+    )
+    return model
+
+
+def _random_states(model: keras.Model) -> list[keras.Variable]:
+    return [variable for variable in model.non_trainable_variables if "seed_generator_state" in variable.path]
+
+
+def _save_plain(model: keras.Model, path: Path) -> None:
+    """Save a model without its optimiser, whole or not at all."""
+    _save(keras.Model(model.inputs[0], model.outputs[0], name=model.name), path)
+
+
+def _save(model: keras.Model, path: Path) -> None:
+    with replacing(path) as aside:
+        model.save(aside, overwrite=True)
+
+
+class _Keeper(keras.callbacks.Callback):
+    """Keep, after each epoch, the metrics, the best model, and what a later call needs to go on."""
+
+    def __init__(self, folder: Path, history: list[dict[str, float]], *, has_val: bool) -> None:
+        super().__init__()
+        self.folder, self.history, self.has_val = folder, history, has_val
+        before = folder / RANDOM_STATES
+        self.random_states = json.loads(before.read_text("utf-8"))[: len(history)] if history else []
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        entry = {"epoch": epoch + 1} | {name: float(value) for name, value in (logs or {}).items()}
+        self.history.append(entry)
+        if self.has_val and best_epoch(self.history) is entry:
+            _save_plain(self.model, self.folder / "best.keras")
+        write_json(self.folder / HISTORY, self.history)
+        self.random_states.append([state.numpy().tolist() for state in _random_states(self.model)])
+        write_json(self.folder / RANDOM_STATES, self.random_states)
+        _save(self.model, self.folder / CHECKPOINT)
+
+
+class _StopOnNan(keras.callbacks.Callback):
+    """Stop a run whose loss is no longer a number."""
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        loss = (logs or {}).get("loss", 0.0)
+        if not math.isfinite(loss):
+            step = int(self.model.optimizer.iterations)
+            raise TrainingError(f"the loss is {loss} at step {step}; a lower --learning-rate is what usually helps")

@@ -1,0 +1,91 @@
+"""Every hyper-parameter of a training run, in one frozen dataclass that goes to JSON and back."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from keras_i3d import streams
+from keras_i3d.errors import TrainingError
+from keras_i3d.models import architecture
+
+FILE_NAME = "recipe.json"
+OPTIMISERS = ("sgd", "adam")
+
+
+def _option(default: Any, text: str) -> Any:
+    """Declare a field with the sentence that documents it, here and in ``keras-i3d train --help``."""
+    return field(default=default, metadata={"help": text})
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A training run from scratch; the clip is the paper's (Carreira & Zisserman 2017, section 2.5).
+
+    The fields' meanings stand in ``keras-i3d train --help``. The optimiser, the schedule and the momentum of
+    batch norm are chosen for small data sets: the paper's 110,000 steps are not the default here.
+
+    Raises:
+        ValueError: A value is out of range.
+    """
+
+    modality: str = _option("rgb", "stream to train on: rgb or flow")
+    frames: int = _option(64, "frames of a training clip")
+    size: int = _option(224, "height and width of a clip; frames are resized to a short side of size x 256/224")
+    fps: float = _option(25.0, "frames per second of the clips; must be that of the records")
+    time_plan: str = _option("i3d", "temporal extent of the layers: i3d, or per_frame (all 1)")
+    epochs: int = _option(30, "passes over the training videos")
+    batch_size: int = _option(6, "clips of one step")
+    optimiser: str = _option("adam", "adam, or sgd with a momentum of .9")
+    learning_rate: float = _option(1e-3, "at the start; falls to 0 by half a cosine")
+    dropout_rate: float = _option(0.5, "share of features dropped before the classifier")
+    batch_norm_momentum: float = _option(0.9, "of the moving statistics; .999 in the published networks")
+    flips: bool = _option(True, "mirror half of the clips; must be off where classes name a direction")
+    seed: int = _option(0, "of the weights, the order, the clips and the crops")
+
+    def __post_init__(self) -> None:
+        streams.channels(self.modality)
+        architecture.time_plan(self.time_plan)
+        if self.optimiser not in OPTIMISERS:
+            raise ValueError(f"unknown optimiser {self.optimiser!r}; known: {', '.join(OPTIMISERS)}")
+        for name in ("frames", "size", "epochs", "batch_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("fps", "learning_rate"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
+        for name in ("dropout_rate", "batch_norm_momentum"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)}")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields as JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Recipe:
+        """Make a recipe from JSON values; fields that are absent take their defaults.
+
+        Raises:
+            ValueError: A field is unknown, or a value out of range.
+        """
+        known = [one.name for one in fields(cls)]
+        unknown = sorted(set(values) - set(known))
+        if unknown:
+            raise ValueError(f"a recipe has no field {unknown[0]!r}; its fields are {', '.join(known)}")
+        return cls(**values)
+
+    @classmethod
+    def read(cls, path: str | os.PathLike) -> Recipe:
+        """Read ``recipe.json``.
+
+        Raises:
+            TrainingError: The file cannot be read or is no recipe.
+        """
+        try:
+            return cls.from_json(json.loads(Path(path).read_text("utf-8")))
+        except (OSError, ValueError, TypeError) as error:
+            raise TrainingError(f"{path}: cannot be read as a recipe ({error})") from error

@@ -1,0 +1,246 @@
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_i3d.clips import transforms
+
+
+@pytest.fixture(params=["eagerly", "in tf.data"])
+def call(request: pytest.FixtureRequest) -> Callable[..., np.ndarray]:
+    """Return a function that calls another on tensors, one of the two ways, with shapes unknown to the second."""
+
+    def in_tf_data(function: Callable, *arguments: np.ndarray) -> np.ndarray:
+        tensors = tuple(tf.constant(argument) for argument in arguments)
+        unknown = tuple(tf.TensorSpec([None] * 3 + [x.shape[3]] if x.ndim == 4 else x.shape, x.dtype) for x in tensors)
+        dataset = tf.data.Dataset.from_generator(lambda: iter([tensors]), output_signature=unknown)
+        return next(iter(dataset.map(function))).numpy()
+
+    def eagerly(function: Callable, *arguments: np.ndarray) -> np.ndarray:
+        return function(*(tf.constant(argument) for argument in arguments)).numpy()
+
+    return eagerly if request.param == "eagerly" else in_tf_data
+
+
+CHANNELS = {"rgb": 3, "flow": 2}
+
+
+def stream(modality: str, time: int = 2, height: int = 20, width: int = 30) -> np.ndarray:
+    """Return random frames, float32 in [0, 255], or random flow in [-25, 25]."""
+    low, high = (0, 255) if modality == "rgb" else (-25, 25)
+    shape = (time, height, width, CHANNELS[modality])
+    return np.random.default_rng(0).uniform(low, high, shape).astype(np.float32)
+
+
+def literal_resize(frames: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Average under a triangle about each new pixel, wide enough for every old pixel to count."""
+
+    def along(values: np.ndarray, axis: int, new: int) -> np.ndarray:
+        old = values.shape[axis]
+        ratio = old / new
+        rows = []
+        for index in range(new):
+            centre = (index + 0.5) * ratio
+            weights = [max(0.0, 1 - abs(place + 0.5 - centre) / max(ratio, 1)) for place in range(old)]
+            rows.append(np.tensordot(np.array(weights) / sum(weights), values, (0, axis)))
+        return np.stack(rows, axis=axis)
+
+    return along(along(frames.astype(np.float64), 1, height), 2, width)
+
+
+def literal_view(
+    frames: np.ndarray, size: int, modality: str, place: tuple[float, float], mirrored: bool = False
+) -> np.ndarray:
+    """Do the whole preparation step by step."""
+    height, width = frames.shape[1:3]
+    short = int(size * 256 / 224 + 0.5)
+    new_height, new_width = (int(side * short / min(height, width) + 0.5) for side in (height, width))
+    if short != min(height, width):
+        frames = literal_resize(frames, new_height, new_width)
+        if modality == "flow":
+            frames = frames * [new_width / width, new_height / height]
+    top, left = (int((side - size) * p + 0.5) for side, p in zip(frames.shape[1:3], place, strict=True))
+    frames = frames[:, top : top + size, left : left + size]
+    frames = frames / 127.5 - 1 if modality == "rgb" else np.clip(frames, -20, 20) / 20
+    if mirrored:
+        frames = frames[:, :, ::-1] * ([-1, 1] if modality == "flow" else 1)
+    return frames
+
+
+FLOAT32 = 2e-6  # a few roundings of float32 about 1
+
+
+@pytest.mark.parametrize(
+    ("size", "short_side"), [(224, 256), (112, 128), (64, 73), (32, 37), (28, 32), (299, 342), (1, 1), (3, 3), (4, 5)]
+)
+def test_the_short_side_keeps_the_ratio_of_the_paper(size: int, short_side: int) -> None:
+    assert transforms.short_side_for(size) == short_side
+
+
+def test_the_crop_of_a_short_side_is_the_inverse() -> None:
+    for size in range(1, 600):
+        assert transforms.size_for(transforms.short_side_for(size)) == size
+        assert transforms.short_side_for(size) >= size
+    assert transforms.size_for(256) == 224
+
+
+@pytest.mark.parametrize("modality", CHANNELS)
+@pytest.mark.parametrize(
+    ("height", "width", "short_side", "expected"),
+    [
+        (20, 30, 10, (10, 15)),
+        (30, 20, 10, (15, 10)),
+        (20, 30, 40, (40, 60)),
+        (20, 31, 7, (7, 11)),
+        (17, 17, 5, (5, 5)),
+        (240, 320, 37, (37, 49)),
+        (3, 90, 1, (1, 30)),
+        (1, 1, 4, (4, 4)),
+    ],
+)
+def test_resizing_is_bilinear_with_antialiasing_and_scales_flow(
+    call: Callable, modality: str, height: int, width: int, short_side: int, expected: tuple[int, int]
+) -> None:
+    frames = stream(modality, 1, height, width)
+    resized = call(lambda x: transforms.resize_short_side(x, short_side, modality), frames)
+    assert resized.shape == (1, *expected, CHANNELS[modality])
+    assert resized.dtype == np.float32
+    wanted = literal_resize(frames, *expected)
+    if modality == "flow":
+        wanted = wanted * [expected[1] / width, expected[0] / height]
+    np.testing.assert_allclose(resized, wanted, atol=1e-3)  # float32 sums of up to a few hundred values up to 255
+
+
+@pytest.mark.parametrize("modality", CHANNELS)
+@pytest.mark.parametrize(("height", "width"), [(20, 30), (30, 20), (20, 20)])
+def test_frames_of_the_right_short_side_pass_unchanged(call: Callable, modality: str, height: int, width: int) -> None:
+    frames = stream(modality, 2, height, width)
+    np.testing.assert_array_equal(call(lambda x: transforms.resize_short_side(x, 20, modality), frames), frames)
+
+
+@pytest.mark.parametrize("short_side", [5, 40])
+def test_flow_still_says_where_the_next_frame_lies_after_resizing(call: Callable, short_side: int) -> None:
+    flow = np.broadcast_to(np.array([3.0, -1.5], np.float32), (1, 20, 30, 2))
+    resized = call(lambda x: transforms.resize_short_side(x, short_side, "flow"), flow)
+    ratios = np.array(resized.shape[2:0:-1]) / [30, 20]
+    np.testing.assert_allclose(resized, np.broadcast_to([3, -1.5] * ratios, resized.shape), rtol=1e-5)  # float32
+
+
+@pytest.mark.parametrize("place", [(0, 0), (1, 1), (0.5, 0.5), (0, 1), (0.3, 0.77), (0.999, 0.001), (0.49, 0.51)])
+@pytest.mark.parametrize(("height", "width", "size"), [(20, 30, 8), (20, 30, 20), (9, 8, 7), (8, 8, 8)])
+def test_a_crop_lies_where_it_is_placed(call: Callable, height: int, width: int, size: int, place: tuple) -> None:
+    frames = stream("rgb", 2, height, width)
+    top, left = (int((side - size) * p + 0.5) for side, p in zip((height, width), place, strict=True))
+    cropped = call(lambda x, p: transforms.crop(x, size, p), frames, np.float32(place))
+    np.testing.assert_array_equal(cropped, frames[:, top : top + size, left : left + size])
+
+
+def test_a_crop_has_a_known_shape_inside_tf_data() -> None:
+    spec = tf.TensorSpec((None, None, None, 3), tf.float32)
+    traced = tf.function(lambda x: transforms.testing_view(x, 8, "rgb"), input_signature=[spec])
+    assert traced.get_concrete_function().output_shapes.as_list() == [None, 8, 8, 3]
+
+
+def test_a_crop_that_is_too_large_fails() -> None:
+    with pytest.raises((ValueError, tf.errors.InvalidArgumentError)):
+        transforms.crop(tf.zeros((1, 6, 9, 3)), 7, tf.constant([0.5, 0.5]))
+
+
+def test_flipping_mirrors_and_turns_the_horizontal_part_of_flow(call: Callable) -> None:
+    rgb, flow = stream("rgb"), stream("flow")
+    np.testing.assert_array_equal(call(lambda x: transforms.flip(x, "rgb"), rgb), rgb[:, :, ::-1])
+    flipped = call(lambda x: transforms.flip(x, "flow"), flow)
+    np.testing.assert_array_equal(flipped[..., 0], -flow[:, :, ::-1, 0])
+    np.testing.assert_array_equal(flipped[..., 1], flow[:, :, ::-1, 1])
+
+
+@pytest.mark.parametrize("modality", CHANNELS)
+def test_flipping_twice_changes_nothing(modality: str) -> None:
+    frames = stream(modality)
+    np.testing.assert_array_equal(transforms.flip(transforms.flip(frames, modality), modality), frames)
+
+
+@pytest.mark.parametrize(
+    ("modality", "value", "scaled"),
+    [
+        ("rgb", 0, -1),
+        ("rgb", 255, 1),
+        ("rgb", 127.5, 0),
+        ("flow", 0, 0),
+        ("flow", 20, 1),
+        ("flow", -20, -1),
+        ("flow", 25, 1),
+        ("flow", -300, -1),
+        ("flow", 5, 0.25),
+    ],
+)
+def test_values_are_scaled_to_one(call: Callable, modality: str, value: float, scaled: float) -> None:
+    frames = np.full((1, 2, 2, CHANNELS[modality]), value, np.float32)
+    np.testing.assert_array_equal(call(lambda x: transforms.scale(x, modality), frames), np.full_like(frames, scaled))
+
+
+def test_an_unknown_modality_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^unknown modality 'sound'; known: rgb, flow$"):
+        transforms.scale(tf.zeros((1, 2, 2, 3)), "sound")
+
+
+@pytest.mark.parametrize("modality", CHANNELS)
+@pytest.mark.parametrize(("height", "width"), [(20, 30), (30, 20), (9, 13), (16, 41), (17, 16)])
+def test_the_view_for_testing_is_the_centre_of_the_resized_frames(
+    call: Callable, modality: str, height: int, width: int
+) -> None:
+    frames = stream(modality, 2, height, width)
+    view = call(lambda x: transforms.testing_view(x, 14, modality), frames)
+    assert view.shape == (2, 14, 14, CHANNELS[modality])
+    assert view.dtype == np.float32
+    np.testing.assert_allclose(view, literal_view(frames, 14, modality, (0.5, 0.5)), atol=2e-5)  # as for resizing
+    assert np.abs(view).max() <= 1 + FLOAT32
+
+
+def test_frames_of_the_right_short_side_are_only_cut_and_scaled(call: Callable) -> None:
+    frames = np.random.default_rng(0).integers(0, 256, (2, 16, 24, 3), np.uint8)
+    view = call(lambda x: transforms.testing_view(x, 14, "rgb"), frames)
+    np.testing.assert_allclose((view + 1) * 127.5, frames[:, 1:15, 5:19], atol=255 * FLOAT32)
+
+
+def test_whole_numbers_and_floats_give_the_same_view() -> None:
+    frames = np.random.default_rng(0).integers(0, 256, (2, 20, 30, 3), np.uint8)
+    whole, floats = (transforms.testing_view(x, 14, "rgb") for x in (frames, frames.astype(np.float32)))
+    np.testing.assert_array_equal(whole, floats)
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("place", [(0.0, 0.0), (0.2, 0.9), (1.0, 1.0)])
+@pytest.mark.parametrize("modality", CHANNELS)
+def test_the_view_for_training_is_cut_and_mirrored_as_told(
+    call: Callable, modality: str, place: tuple[float, float], mirrored: bool
+) -> None:
+    frames = stream(modality)
+    view = call(
+        lambda x, p, m: transforms.training_view(x, 14, modality, place=p, mirrored=m),
+        frames,
+        np.float32(place),
+        np.bool_(mirrored),
+    )
+    np.testing.assert_allclose(view, literal_view(frames, 14, modality, place, mirrored), atol=2e-5)  # as for resizing
+
+
+@pytest.mark.parametrize("modality", CHANNELS)
+def test_training_in_the_centre_without_mirroring_is_testing(modality: str) -> None:
+    frames = stream(modality)
+    trained = transforms.training_view(frames, 14, modality, place=tf.constant([0.5, 0.5]), mirrored=tf.constant(False))
+    np.testing.assert_array_equal(trained, transforms.testing_view(frames, 14, modality))
+
+
+def test_one_draw_cuts_and_mirrors_both_streams_alike() -> None:
+    row, column = np.mgrid[:16, :24].astype(np.float32)
+    rgb = np.stack([10 * column, 10 * row, 0 * row], axis=-1)[np.newaxis]
+    flow = np.stack([column - 12, row - 8], axis=-1)[np.newaxis]
+    for mirrored in (False, True):
+        draw = {"place": tf.constant([0.9, 0.3]), "mirrored": tf.constant(mirrored)}
+        seen = (transforms.training_view(rgb, 14, "rgb", **draw).numpy() + 1) * 12.75
+        moved = transforms.training_view(flow, 14, "flow", **draw).numpy() * 20
+        sign = -1 if mirrored else 1
+        np.testing.assert_allclose(seen[..., 0] - 12, sign * moved[..., 0], atol=24 * FLOAT32)
+        np.testing.assert_allclose(seen[..., 1] - 8, moved[..., 1], atol=24 * FLOAT32)
