@@ -1,0 +1,55 @@
+import shutil
+
+import numpy as np
+import pytest
+
+from keras_i3d.errors import ModelFileError
+from keras_i3d.serving.classifier import open_classifier
+from keras_i3d.serving.export import export
+
+
+@pytest.fixture(scope="module")
+def served(run_folder, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("classifier") / "served"
+    export(run_folder / "best.keras", folder)
+    return folder
+
+
+def test_a_keras_file_and_its_export_answer_alike(run_folder, served) -> None:
+    frames = np.random.default_rng(0).integers(0, 256, (12, 37, 37, 3), np.uint8)
+    answers = []
+    for model in (run_folder / "best.keras", served, served / "1"):
+        classifier = open_classifier(model)
+        assert len(classifier.class_names) == 8
+        assert classifier.preparation.short_side == 37
+        answers.append(classifier.logits(frames))
+    np.testing.assert_allclose(answers[1], answers[0], atol=1e-6)
+    np.testing.assert_array_equal(answers[2], answers[1])
+
+
+def test_the_newest_version_answers(served, run_folder, tmp_path) -> None:
+    shutil.copytree(served / "1", tmp_path / "2")
+    shutil.copytree(served / "1", tmp_path / "10")
+    (tmp_path / "10/assets.extra/labels.txt").write_text("".join(f"new {n}\n" for n in range(8)))
+    assert open_classifier(tmp_path).class_names[0] == "new 0"
+
+
+def test_a_folder_without_a_saved_model_is_named(tmp_path) -> None:
+    with pytest.raises(ModelFileError, match="a folder without a SavedModel; `keras-i3d export` writes one"):
+        open_classifier(tmp_path)
+
+
+def test_a_saved_model_of_others_is_named(tmp_path, served) -> None:
+    shutil.copytree(served / "1", tmp_path / "1")
+    shutil.rmtree(tmp_path / "1/assets.extra")
+    with pytest.raises(ModelFileError, match="a SavedModel, but not one that `keras-i3d export` wrote"):
+        open_classifier(tmp_path)
+
+
+@pytest.mark.parametrize("file", ["saved_model.pb", "variables/variables.data-00000-of-00001"])
+def test_a_damaged_saved_model_is_named(tmp_path, served, file: str) -> None:
+    shutil.copytree(served / "1", tmp_path / "1")
+    content = (tmp_path / "1" / file).read_bytes()
+    (tmp_path / "1" / file).write_bytes(content[: len(content) // 2])
+    with pytest.raises(ModelFileError, match=r"/1: damaged SavedModel \("):
+        open_classifier(tmp_path)
