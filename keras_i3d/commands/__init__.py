@@ -1,0 +1,1 @@
+"""One file per command; the only place where the parts of the package are wired together."""

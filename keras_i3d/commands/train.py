@@ -1,0 +1,61 @@
+"""Train an I3D from scratch on records.
+
+Trains on the split train, and keeps the best epoch by the split val where the records have one. Writes
+best.keras and last.keras (plain Keras files), labels.txt, recipe.json and history.json. The same command again
+goes on after the last finished epoch.
+
+  keras-i3d train --records records/ --output run/ --modality rgb
+  keras-i3d train --records records/ --output run/ --frames 16 --size 64     (minutes on a CPU)
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+from pathlib import Path
+
+from keras_i3d import quiet
+from keras_i3d.training.recipe import Recipe
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments: every field of the recipe is one."""
+    parser.add_argument("--records", metavar="DIR", required=True, help="folder that make-tfrecords wrote")
+    parser.add_argument("--output", metavar="DIR", required=True, help="run folder, new or empty")
+    parser.add_argument("--recipe", metavar="FILE", help="recipe.json to start from; the options below change it")
+    for field in dataclasses.fields(Recipe):
+        is_switch = isinstance(field.default, bool)
+        parser.add_argument(
+            "--" + field.name.replace("_", "-"),
+            **({"action": argparse.BooleanOptionalAction} if is_switch else {"type": type(field.default)}),
+            default=argparse.SUPPRESS,
+            help=f"{field.metadata['help']} (default: {field.default})",
+        )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command."""
+    recipe = Recipe.read(arguments.recipe) if arguments.recipe else Recipe()
+    names = {field.name for field in dataclasses.fields(Recipe)}
+    recipe = dataclasses.replace(recipe, **{k: v for k, v in vars(arguments).items() if k in names})
+    history = train(arguments.records, arguments.output, recipe)
+    from keras_i3d.training.fit import best_epoch
+
+    best = best_epoch(history)
+    value = f"val top-1 {best['val_top1']:.1%}" if "val_top1" in best else f"training top-1 {best['top1']:.1%}"
+    print(f"{Path(arguments.output) / 'best.keras'}: epoch {best['epoch']:.0f} of {len(history)}, {value}")
+    return 0
+
+
+def train(
+    records: str | os.PathLike, output: str | os.PathLike, recipe: Recipe, *, description: str = "training"
+) -> list[dict[str, float]]:
+    """Train reproducibly to the last bit; arguments, result and errors as in `keras_i3d.fit`."""
+    quiet.import_tensorflow()
+    import tensorflow as tf
+
+    from keras_i3d.training import fit
+
+    tf.config.experimental.enable_op_determinism()
+    return fit.fit(records, output, recipe, description=description)

@@ -1,0 +1,91 @@
+import json
+
+import numpy as np
+import pytest
+
+import keras_i3d
+from keras_i3d import cli, finished_model
+from keras_i3d.clips import sampling, transforms
+from keras_i3d.video import decode
+
+
+@pytest.fixture
+def video(motion_folder):
+    return motion_folder / "test" / "grows" / "000.mp4"
+
+
+def test_the_answer_is_the_networks_on_the_whole_video(run_folder, video) -> None:
+    answer = keras_i3d.predict(video, model=run_folder / "best.keras", top=8)
+    finished = finished_model.load(run_folder / "best.keras")
+    clip = transforms.testing_view(decode.read_frames(video, short_side=37), 32, "rgb")
+    expected = finished.network.predict(clip[None], verbose=0)[0]
+    assert answer.frames == 12
+    assert [name for name, _ in answer.top] == [finished.class_names[i] for i in np.argsort(-expected, kind="stable")]
+    np.testing.assert_allclose([value for _, value in answer.top], np.sort(expected)[::-1], atol=1e-6)
+
+
+def test_the_command_prints_a_table_or_json_and_nothing_else_on_standard_output(run_folder, video, capsys) -> None:
+    arguments = ["predict", str(video), "--model", str(run_folder / "best.keras"), "--top", "3"]
+    assert cli.main([*arguments, "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert (result["video"], result["frames"], len(result["top"])) == (str(video), 12, 3)
+    assert cli.main(arguments) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    assert lines[0].split() == [result["top"][0]["class"], f"{result['top'][0]['probability']:.2%}"]
+
+
+def test_a_long_video_is_seen_in_windows_whose_logits_are_averaged(run_folder, video, monkeypatch) -> None:
+    monkeypatch.setattr(sampling, "WHOLE_VIDEO_FRAMES", 9)
+    answer = keras_i3d.predict(video, model=run_folder / "best.keras", top=8)
+    network = finished_model.load(run_folder / "best.keras").logits_network()
+    clip = transforms.testing_view(decode.read_frames(video, short_side=37), 32, "rgb")
+    logits = (network(clip[None, :9])[0] * 9 + network(clip[None, 9:])[0] * 3) / 12
+    probabilities = np.exp(logits) / np.exp(logits).sum()
+    assert answer.frames == 12
+    np.testing.assert_allclose([value for _, value in answer.top], np.sort(probabilities)[::-1], atol=1e-6)
+
+
+def test_a_flow_network_sees_flow(flow_run_folder, video) -> None:
+    answer = keras_i3d.predict(video, model=flow_run_folder / "best.keras")
+    assert answer.frames == 12
+    assert sum(value for _, value in answer.top) <= 1 + 1e-6
+
+
+@pytest.mark.parametrize("kind", ["absent", "empty", "text", "folder"])
+def test_a_video_that_is_none_is_one_line(run_folder, tmp_path, capsys, kind) -> None:
+    bad = tmp_path / "bad.mp4"
+    if kind == "folder":
+        bad.mkdir()
+    elif kind != "absent":
+        bad.write_bytes({"empty": b"", "text": b"x" * 999}[kind])
+    assert cli.main(["predict", str(bad), "--model", str(run_folder / "best.keras")]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert str(bad) in captured.err.splitlines()[-1]
+    assert captured.err.splitlines()[-1].startswith("keras-i3d predict: ")
+
+
+@pytest.mark.parametrize("model", ["absent.keras", "nothing"])
+def test_a_model_that_is_none_is_one_line(video, tmp_path, capsys, model) -> None:
+    assert cli.main(["predict", str(video), "--model", str(tmp_path / model)]) == 1
+    error = capsys.readouterr().err
+    assert model in error and error.count("\n") == 1
+
+
+def test_published_weights_without_a_network_say_what_to_do(video, tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setattr("urllib.request.urlopen", refuse)
+    assert cli.main(["predict", str(video), "--model", "kinetics"]) == 1
+    error = capsys.readouterr().err
+    assert "model.ckpt.index is absent and https://" in error
+    assert "Put the file there by hand, or give the path of a checkpoint you have" in error
+
+
+def refuse(*arguments: object, **options: object) -> None:
+    raise OSError("no network in tests")
+
+
+def test_at_least_one_class_is_asked_for(run_folder, video, capsys) -> None:
+    assert cli.main(["predict", str(video), "--model", str(run_folder / "best.keras"), "--top", "0"]) == 1
+    assert "top must be at least 1, got 0" in capsys.readouterr().err

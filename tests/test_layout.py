@@ -1,0 +1,87 @@
+"""The arrows between the parts of the package, as data."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import keras_i3d
+
+PACKAGE = Path(keras_i3d.__file__).parent
+
+# part -> what it may import of the package; modules at the top that import no part are open to all
+OPEN = {"errors", "extras", "labels", "progress", "run_folder", "streams"}
+ARROWS = {
+    "models": {"checkpoints"},  # I3D(weights=...), imported when it is asked for
+    "checkpoints": set(),
+    "video": set(),
+    "datasets": {"video"},  # the demo's videos are encoded
+    "records": {"datasets", "video"},
+    "clips": {"records", "video"},
+    "training": {"models", "clips", "records"},
+    "finished_model": {"models", "checkpoints", "clips"},
+    "evaluation": set(),
+    "serving": {"finished_model", "clips"},
+    "figures": set(),
+    "quiet": set(),
+    "commands": {
+        *("quiet", "finished_model", "models", "datasets", "records", "clips", "training", "evaluation", "serving"),
+        *("figures", "video"),
+    },
+    "cli": {"commands"},
+    "__main__": {"cli"},
+}
+KERAS_ONLY = {"models"}  # these run on every Keras backend
+NO_FRAMEWORK = {"video", "datasets", "figures", *OPEN}
+MODULES = sorted(
+    path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py") if path.parent.name != "weights"
+)
+
+
+def imported(path: str) -> set[str]:
+    """Return the dotted names that a module imports, anywhere in it."""
+    names = set()
+    for node in ast.walk(ast.parse((PACKAGE / path).read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def part_of(path: str) -> str:
+    return path.split("/")[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", MODULES)
+def test_imports_follow_the_arrows(path: str) -> None:
+    part = part_of(path)
+    if part == "__init__":
+        return
+    allowed = OPEN | ARROWS.get(part, set()) | {part, "__version__"}
+    found = {name.split(".")[1] for name in imported(path) if name.startswith("keras_i3d.")}
+    assert found <= allowed, f"{path} imports {sorted(found - allowed)}"
+
+
+@pytest.mark.parametrize("path", MODULES)
+def test_frameworks_stay_in_their_rooms(path: str) -> None:
+    frameworks = {name.split(".")[0] for name in imported(path)} & {"tensorflow", "keras"}
+    if part_of(path) in NO_FRAMEWORK:
+        assert not frameworks, path
+    if part_of(path) in KERAS_ONLY:
+        assert "tensorflow" not in frameworks, path
+
+
+def test_there_is_no_grab_bag() -> None:
+    assert not {part_of(path) for path in MODULES} & {"utils", "helpers", "common", "misc", "base", "manager"}
+
+
+def test_the_tests_mirror_the_package() -> None:
+    tests = Path(__file__).parent
+    missing = [
+        path
+        for path in MODULES
+        if "__" not in path and not (tests / path).with_name(f"test_{Path(path).name}").is_file()
+    ]
+    assert missing == []
