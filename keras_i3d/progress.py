@@ -18,7 +18,6 @@ from rich.progress import (
     Progress,
     ProgressColumn,
     TextColumn,
-    TimeElapsedColumn,
     TimeRemainingColumn,
     wrap_file,
 )
@@ -67,11 +66,9 @@ def bar(description: str, total: int | None = None) -> Iterator[Bar]:
     """
     columns: tuple[ProgressColumn, ...] = (
         TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
+        BarColumn(bar_width=12),
         MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
+        TimeRemainingColumn(compact=True, elapsed_when_finished=True),
         TextColumn("{task.fields[note]}"),
     )
     progress = Progress(*columns, console=Console(stderr=True))

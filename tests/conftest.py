@@ -2,6 +2,10 @@
 
 import dataclasses
 import importlib.util
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,6 +20,32 @@ def shared_videos() -> Path:
     if not (SHARED / "videos").is_dir():
         pytest.skip("the real clips are not here")
     return SHARED / "videos"
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """Return a folder that every user may read, unlike pytest's own."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@pytest.fixture
+def as_nobody() -> Callable[[], AbstractContextManager[None]]:
+    """Return a context manager that gives up root's right to read and write everything, where we have it."""
+
+    @contextmanager
+    def without_root() -> Iterator[None]:
+        if os.geteuid():
+            yield
+            return
+        os.seteuid(65534)
+        try:
+            yield
+        finally:
+            os.seteuid(0)
+
+    return without_root
 
 
 @pytest.fixture(scope="session")

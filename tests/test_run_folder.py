@@ -1,35 +1,11 @@
 import json
 import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from keras_i3d.errors import OutputFolderError
 from keras_i3d.run_folder import CLAIM, claim, replacing, write_json
-
-
-@pytest.fixture
-def open_folder() -> Iterator[Path]:
-    """Return a folder that every user may read, unlike pytest's own."""
-    with tempfile.TemporaryDirectory() as name:
-        Path(name).chmod(0o755)
-        yield Path(name)
-
-
-@contextmanager
-def as_nobody() -> Iterator[None]:
-    """Give up root's right to write everywhere, where we have it."""
-    if os.geteuid():
-        yield
-        return
-    os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
 
 
 class Failure(Exception):
@@ -176,7 +152,7 @@ def test_a_file_above_the_folder_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [".", "new"])
-def test_a_folder_that_may_not_be_written_is_told(open_folder: Path, name: str) -> None:
+def test_a_folder_that_may_not_be_written_is_told(open_folder: Path, name: str, as_nobody) -> None:
     open_folder.chmod(0o555)
     message = r": cannot be used as output folder \(Permission denied\)$"
     with as_nobody(), pytest.raises(OutputFolderError, match=message), claim(open_folder / name, "train", {}):
@@ -184,7 +160,7 @@ def test_a_folder_that_may_not_be_written_is_told(open_folder: Path, name: str) 
     open_folder.chmod(0o755)
 
 
-def test_a_folder_in_one_that_may_not_be_entered_is_told(open_folder: Path) -> None:
+def test_a_folder_in_one_that_may_not_be_entered_is_told(open_folder: Path, as_nobody) -> None:
     (open_folder / "closed").mkdir(mode=0o000)
     message = r"closed/run: cannot be used as output folder \(Permission denied\)$"
     with as_nobody(), pytest.raises(OutputFolderError, match=message), claim(open_folder / "closed/run", "train", {}):

@@ -224,15 +224,15 @@ def read_manifest(folder: str | os.PathLike) -> Manifest:
         ) from error
 
 
-def check_fits(folder: str | os.PathLike, manifest: Manifest, *, modality: str, fps: float) -> None:
-    """Check that records hold the stream and the rate that a network wants.
+def check_fits(folder: str | os.PathLike, manifest: Manifest, *, modality: str, fps: float | None = None) -> None:
+    """Check that records hold the stream, and the rate if one is named, that a network wants.
 
     Raises:
         RecordError: They do not.
     """
     if modality == "flow" and manifest.settings["flow"] == "none":
         raise RecordError(f"{folder}: holds no flow; make it again with `make-tfrecords --flow tvl1`")
-    if fps != manifest.settings["fps"]:
+    if fps is not None and fps != manifest.settings["fps"]:
         raise RecordError(f"{folder}: has {manifest.settings['fps']:g} frames per second, {fps:g} are wanted")
 
 

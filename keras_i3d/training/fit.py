@@ -62,13 +62,13 @@ def fit(
         For each epoch ``loss`` and ``top1``, with ``val_loss`` and ``val_top1`` where there is a split ``val``.
 
     Raises:
-        RecordError: The records lack the stream, the rate or the clips that the recipe asks for.
+        RecordError: The records lack the stream or the clips that the recipe asks for.
         OutputFolderError: The output folder holds something else.
         TrainingError: The loss is not a number.
     """
     recipe = recipe or Recipe()
     manifest = shards.read_manifest(records)
-    shards.check_fits(records, manifest, modality=recipe.modality, fps=recipe.fps)
+    shards.check_fits(records, manifest, modality=recipe.modality)
     steps = manifest.clips.get("train", 0) // recipe.batch_size
     if not steps:
         raise RecordError(
@@ -85,8 +85,8 @@ def fit(
         model = _start_or_resume(folder, recipe, len(class_names), steps)
         labels.write(folder / labels.FILE_NAME, class_names)
         write_json(folder / RECIPE, recipe.to_json())
-        short_side = manifest.settings["short_side"]
-        Preparation(recipe.modality, recipe.fps, short_side, recipe.size).write(folder)
+        made = manifest.settings
+        Preparation(recipe.modality, made["fps"], made["short_side"], recipe.size).write(folder)
 
         done = int(model.optimizer.iterations) // steps
         keeper = _Keeper(folder, history[:done], has_val="val" in manifest.clips)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -35,7 +36,6 @@ class Recipe:
     modality: str = _option("rgb", "stream to train on: rgb or flow")
     frames: int = _option(64, "frames of a training clip")
     size: int = _option(224, "height and width of a clip; frames are resized to a short side of size x 256/224")
-    fps: float = _option(25.0, "frames per second of the clips; must be that of the records")
     time_plan: str = _option("i3d", "temporal extent of the layers: i3d, or per_frame (all 1)")
     epochs: int = _option(30, "passes over the training videos")
     batch_size: int = _option(6, "clips of one step")
@@ -54,9 +54,8 @@ class Recipe:
         for name in ("frames", "size", "epochs", "batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("fps", "learning_rate"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
+        if not 0 < self.learning_rate < math.inf:
+            raise ValueError(f"learning_rate must be above 0, got {self.learning_rate}")
         for name in ("dropout_rate", "batch_norm_momentum"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)}")

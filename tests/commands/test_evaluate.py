@@ -50,6 +50,15 @@ def test_a_flow_network_wants_flow(flow_run_folder, records, tmp_path, capsys) -
     assert "holds no flow" in capsys.readouterr().err
 
 
+def test_records_of_another_rate_are_refused(run_folder, records, tmp_path, capsys) -> None:
+    shutil.copytree(records, tmp_path / "records")
+    manifest = json.loads((records / "manifest.json").read_text())
+    manifest["settings"]["fps"] = 10.0
+    (tmp_path / "records/manifest.json").write_text(json.dumps(manifest))
+    assert run(run_folder / "best.keras", tmp_path / "records") == 1
+    assert "has 10 frames per second, 25 are wanted" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("model", ["absent.keras", "records.txt", "kinetix"])
 def test_a_model_that_is_none_is_one_line(records, tmp_path, capsys, model) -> None:
     assert run(tmp_path / model, records) == 1

@@ -1,5 +1,4 @@
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -97,20 +96,13 @@ def test_the_same_command_again_changes_nothing(videos, tmp_path) -> None:
     assert before == {path.name: path.stat().st_mtime_ns for path in (tmp_path / "records").iterdir()}
 
 
-def test_a_folder_that_cannot_be_read_is_named(videos, tmp_path, capsys) -> None:
+def test_a_folder_that_cannot_be_read_is_named(videos, tmp_path, open_folder, as_nobody, capsys) -> None:
     assert run("--folder", tmp_path / "absent", "--output", tmp_path / "records") == 1
     assert "absent: cannot be read as a folder (No such file or directory)" in capsys.readouterr().err
-    if os.geteuid() == 0:
-        locked = tmp_path / "locked"
-        (locked / "grows").mkdir(parents=True)
-        locked.chmod(0o700)
-        os.seteuid(65534)
-        try:
-            code = run("--folder", locked, "--output", tmp_path / "records")
-        finally:
-            os.seteuid(0)
-        assert code == 1
-        assert "Permission denied" in capsys.readouterr().err
+    (open_folder / "locked").mkdir(mode=0o000)
+    with as_nobody():
+        assert run("--folder", open_folder / "locked", "--output", open_folder / "records") == 1
+    assert "locked: cannot be read as a folder (Permission denied)" in capsys.readouterr().err
     assert not (tmp_path / "records").exists()
 
 

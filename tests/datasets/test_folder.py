@@ -1,7 +1,4 @@
 import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,27 +12,6 @@ def touch(root: Path, *names: str) -> Path:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).touch()
     return root
-
-
-@pytest.fixture
-def open_folder() -> Iterator[Path]:
-    """Return a folder that every user may read, unlike pytest's own."""
-    with tempfile.TemporaryDirectory() as name:
-        Path(name).chmod(0o755)
-        yield Path(name)
-
-
-@contextmanager
-def as_nobody() -> Iterator[None]:
-    """Give up root's right to read everything, where we have it."""
-    if os.geteuid():
-        yield
-        return
-    os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
 
 
 def test_a_folder_of_classes_is_split_by_the_hash_of_the_relative_path(tmp_path: Path) -> None:
@@ -166,7 +142,7 @@ def test_folders_without_videos_are_refused(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("closed", [".", "a", "train", "train/a"])
-def test_an_unreadable_folder_is_named(open_folder: Path, closed: str) -> None:
+def test_an_unreadable_folder_is_named(open_folder: Path, closed: str, as_nobody) -> None:
     root = touch(open_folder, "train/a/1.mp4" if "train" in closed else "a/1.mp4")
     (root / closed).chmod(0)
     try:
@@ -176,7 +152,7 @@ def test_an_unreadable_folder_is_named(open_folder: Path, closed: str) -> None:
         (root / closed).chmod(0o755)
 
 
-def test_a_folder_that_can_be_listed_but_not_entered_is_named(open_folder: Path) -> None:
+def test_a_folder_that_can_be_listed_but_not_entered_is_named(open_folder: Path, as_nobody) -> None:
     root = touch(open_folder, "a/1.mp4")
     root.chmod(0o744 if not os.geteuid() else 0o444)
     try:

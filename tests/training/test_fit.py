@@ -92,16 +92,9 @@ def test_a_loss_that_is_no_number_stops_the_run_and_says_where(records, tiny_rec
     assert not (tmp_path / "run/last.keras").exists()
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"batch_size": 17}, "split 'train' has 16 clips, fewer than one batch of 17"),
-        ({"fps": 10.0}, "has 25 frames per second, 10 are wanted"),
-    ],
-)
-def test_records_that_do_not_fit_the_recipe_are_refused_first(records, tiny_recipe, tmp_path, change, message) -> None:
-    with pytest.raises(RecordError, match=message):
-        fit(records, tmp_path / "run", dataclasses.replace(tiny_recipe, **change))
+def test_fewer_clips_than_a_batch_are_refused_first(records, tiny_recipe, tmp_path) -> None:
+    with pytest.raises(RecordError, match="split 'train' has 16 clips, fewer than one batch of 17"):
+        fit(records, tmp_path / "run", dataclasses.replace(tiny_recipe, batch_size=17))
     assert not (tmp_path / "run").exists()
 
 
