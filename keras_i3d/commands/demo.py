@@ -161,7 +161,7 @@ def _write_results(
             }
             for name, outcome in outcomes.items()
         },
-        "served": {"video": Path(answer.video).relative_to(source).as_posix(), "top": answer.top},
+        "served": answer.to_json() | {"video": Path(answer.video).relative_to(source).as_posix(), "model": "served"},
     }
     write_json(folder / "result.json", result)
     runs = [

@@ -14,7 +14,7 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from keras_i3d import progress, quiet
 
@@ -40,6 +40,11 @@ class Prediction:
     frames: int
     top: tuple[tuple[str, float], ...]
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields as JSON values, each class with its probability by name."""
+        top = [{"class": name, "probability": probability} for name, probability in self.top]
+        return asdict(self) | {"top": top}
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
@@ -55,8 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     quiet.import_tensorflow()
     result = predict(arguments.video, model=arguments.model, top=arguments.top, modality=arguments.modality)
     if arguments.json:
-        top = [{"class": name, "probability": probability} for name, probability in result.top]
-        print(json.dumps(asdict(result) | {"top": top}))
+        print(json.dumps(result.to_json()))
     else:
         width = max(len(name) for name, _ in result.top)
         for name, probability in result.top:
@@ -89,13 +93,11 @@ def predict(video: str | os.PathLike, *, model: str | os.PathLike, top: int = 5,
     if top < 1:
         raise ValueError(f"top must be at least 1, got {top}")
     import_extra("av")
-    total, seen = 0.0, 0
-    windows = None
     classifier = open_classifier(model, modality=modality)
-    windows = _windows(video, classifier.preparation)
+    total, seen = np.zeros(len(classifier.class_names)), 0
     with progress.bar("windows of the video") as bar:
-        for window in windows:
-            total = total + classifier.logits(window) * len(window)
+        for window in _windows(video, classifier.preparation):
+            total += classifier.logits(window).astype(float) * len(window)
             seen += len(window)
             bar.advance()
     logits = total / seen
