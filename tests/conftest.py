@@ -14,6 +14,17 @@ GOLDEN = Path(__file__).parent / "golden"
 SHARED = Path(__file__).parents[2] / "shared"  # beside a developer's checkout; tests that want it skip without
 
 
+@pytest.fixture(scope="session", autouse=True)
+def exact() -> None:
+    """Let TensorFlow repeat itself, which must be said before it computes anything."""
+    from keras_i3d import quiet
+
+    quiet.import_tensorflow()
+    from keras_i3d.training import determinism
+
+    determinism.repeat_exactly()
+
+
 @pytest.fixture(scope="session")
 def shared_videos() -> Path:
     """Return the folder of real clips, or skip where it is absent."""

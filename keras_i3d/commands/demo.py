@@ -70,6 +70,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.clips_per_class < 1:
         raise ValueError(f"clips-per-class must be at least 1, got {arguments.clips_per_class}")
     quiet.import_tensorflow()
+    from keras_i3d.training import determinism
+
+    determinism.repeat_exactly()
     started = time.monotonic()
     recipe = dataclasses.replace(RECIPE, epochs=arguments.epochs, seed=arguments.seed)
     videos = None if arguments.videos is None else str(Path(arguments.videos).resolve())

@@ -53,9 +53,7 @@ def train(
 ) -> list[dict[str, float]]:
     """Train reproducibly to the last bit; arguments, result and errors as in `keras_i3d.fit`."""
     quiet.import_tensorflow()
-    import tensorflow as tf
+    from keras_i3d.training import determinism, fit
 
-    from keras_i3d.training import fit
-
-    tf.config.experimental.enable_op_determinism()
+    determinism.repeat_exactly()
     return fit.fit(records, output, recipe, description=description)

@@ -46,8 +46,8 @@ def fit(
 ) -> list[dict[str, float]]:
     """Train an I3D from scratch on the split ``train``, validated on ``val`` where there is one.
 
-    One seed gives one run; to the last bit where ``tf.config.experimental.enable_op_determinism()`` was called
-    before, as ``keras-i3d train`` does. The best epoch is the one of the highest top-1 accuracy on ``val``,
+    One seed gives one run; to the last bit after `determinism.repeat_exactly`, which ``keras-i3d train`` calls.
+    The best epoch is the one of the highest top-1 accuracy on ``val``,
     of several the one of the lowest loss; without ``val`` it is the last.
 
     Args:

@@ -1,0 +1,20 @@
+"""Make TensorFlow repeat itself to the last bit."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+
+def repeat_exactly() -> None:
+    """Let equal runs of this program on this machine give equal bits, before TensorFlow has computed anything.
+
+    ``enable_op_determinism`` alone does not do it on CPUs: operations that run side by side share the threads
+    that each splits its sums over, so how a sum is split depends on what else was running. One operation at a
+    time, on all threads, does.
+
+    Raises:
+        RuntimeError: TensorFlow has computed something in this process already.
+    """
+    tf.config.experimental.enable_op_determinism()
+    if tf.config.threading.get_inter_op_parallelism_threads() != 1:
+        tf.config.threading.set_inter_op_parallelism_threads(1)
