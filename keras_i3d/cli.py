@@ -16,6 +16,8 @@ from keras_i3d.errors import KerasI3DError
 
 COMMANDS = ("demo", "make-tfrecords", "train", "evaluate", "export", "predict")
 
+FAILED, WRONG_USAGE = 1, 2
+
 EPILOG = """exit codes: 0 done, 1 failed, 2 wrong usage, 3 finished with skipped items
 
 the whole journey:
@@ -59,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (KerasI3DError, ValueError, OSError) as error:
         message = " ".join(str(error).split())
         print(f"keras-i3d {arguments.command}: {message}", file=sys.stderr)
-        return 1
+        return WRONG_USAGE if isinstance(error, ValueError) else FAILED
     except KeyboardInterrupt:
         print(f"keras-i3d {arguments.command}: interrupted", file=sys.stderr)
-        return 1
+        return FAILED

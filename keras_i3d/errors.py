@@ -20,6 +20,12 @@ class KerasI3DError(Exception):
     """Base class of the errors above."""
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's text, for a message of one line; its class where it has no text."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
 class MissingDependency(KerasI3DError, ImportError):
     """An optional package is not installed; the message has the pip line that brings it."""
 

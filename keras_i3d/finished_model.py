@@ -16,7 +16,7 @@ from keras_i3d import labels, streams
 from keras_i3d.checkpoints import catalogue, download
 from keras_i3d.clips.preparation import Preparation
 from keras_i3d.clips.transforms import short_side_for
-from keras_i3d.errors import ModelFileError
+from keras_i3d.errors import ModelFileError, first_line
 from keras_i3d.models import heads  # noqa: F401  (registers the layer that saved models may hold)
 from keras_i3d.models.i3d import I3D, SIZE
 
@@ -52,8 +52,12 @@ def load_model(path: str | os.PathLike) -> keras.Model:
     try:
         return keras.saving.load_model(path, compile=False)
     except Exception as error:  # Keras raises many kinds, from zipfile's to its own
-        reason = str(error).strip().splitlines()[0]
-        raise ModelFileError(f"{path}: cannot be read as a Keras model, a .keras file ({reason})") from error
+        raise ModelFileError(f"{path}: cannot be read as a Keras model, a .keras file ({first_line(error)})") from error
+
+
+def is_published(model: str | os.PathLike) -> bool:
+    """Tell whether a model is asked for by a name of published weights."""
+    return str(model) in catalogue.names()
 
 
 def load(model: str | os.PathLike, *, modality: str = "rgb") -> FinishedModel:
@@ -68,7 +72,7 @@ def load(model: str | os.PathLike, *, modality: str = "rgb") -> FinishedModel:
         ModelFileError: It is none of these, or the class names do not fit the network.
         WeightsUnavailable: Published weights can be neither found nor fetched.
     """
-    if str(model) in catalogue.names():
+    if is_published(model):
         row = catalogue.row(str(model), modality)
         network = I3D(weights=row.name, modality=modality, input_shape=(None, SIZE, SIZE, streams.channels(modality)))
         preparation = Preparation(modality, 25.0, short_side_for(SIZE), SIZE)
@@ -83,6 +87,11 @@ def load(model: str | os.PathLike, *, modality: str = "rgb") -> FinishedModel:
     classes, size = _checked_network(path, network)
     modality = network.inputs[0].name
     preparation = Preparation.read(path.parent) or Preparation(modality, 25.0, short_side_for(size), size)
+    if (preparation.modality, preparation.size) != (modality, size):
+        raise ModelFileError(
+            f"{path}: its network takes {modality} of {size}x{size}, but preparation.json beside it says "
+            f"{preparation.modality} of {preparation.size}x{preparation.size}"
+        )
     return FinishedModel(network, _class_names(path, classes), preparation)
 
 

@@ -4,14 +4,21 @@ import os
 import sys
 import tempfile
 
+from keras_i3d.errors import KerasI3DError
+
 
 def import_tensorflow() -> None:
     """Import TensorFlow; what it writes to standard error on the way is shown only if the import fails.
 
     For programs (the command line and its workers), not for the library.
+
+    Raises:
+        KerasI3DError: The environment asks for another backend of Keras.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    backend = os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    if backend != "tensorflow":
+        raise KerasI3DError(f"KERAS_BACKEND is {backend!r}; this command runs on tensorflow alone, so unset it")
     if "tensorflow" in sys.modules:
         return
     sys.stderr.flush()

@@ -17,6 +17,7 @@ from typing import Any
 from keras_i3d.errors import OutputFolderError
 
 CLAIM = "run.json"
+WRITING = ".writing-"  # begins the names of files that are not whole yet
 
 
 @contextmanager
@@ -50,6 +51,8 @@ def claim(folder: str | os.PathLike, command: str, settings: dict[str, Any]) -> 
         )
     if found != wanted:
         raise OutputFolderError(f"{folder}: {_difference(found, wanted)}; choose another one or delete it")
+    for stale in folder.glob(f"{WRITING}*"):  # of a process that was killed
+        stale.unlink()
     try:
         yield folder
     except BaseException:
@@ -69,7 +72,7 @@ def write_json(path: Path, value: Any) -> None:
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary name beside `path`, which is renamed to it when the block ends well."""
-    descriptor, name = tempfile.mkstemp(prefix=".", suffix=f"-{path.name}", dir=path.parent)
+    descriptor, name = tempfile.mkstemp(prefix=WRITING, suffix=f"-{path.name}", dir=path.parent)
     os.close(descriptor)
     aside = Path(name)
     try:

@@ -22,3 +22,12 @@ def test_what_a_failing_import_says_is_shown() -> None:
     done = run(script)
     assert done.returncode == 1
     assert "only hint" in done.stderr and "ImportError: broken" in done.stderr
+
+
+def test_another_backend_is_refused_in_one_line() -> None:
+    script = "import os; os.environ['KERAS_BACKEND'] = 'jax'; from keras_i3d import cli; import sys\n"
+    done = run(script + "sys.exit(cli.main(['predict', 'a.mp4', '--model', 'b']))")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "keras-i3d predict: KERAS_BACKEND is 'jax'; this command runs on tensorflow alone, so unset it\n"
+    )

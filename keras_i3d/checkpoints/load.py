@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_i3d.checkpoints.names import OPTIMISER_SLOTS, PREFIXES, deepmind_name, is_head
-from keras_i3d.errors import CheckpointMismatch
+from keras_i3d.errors import CheckpointMismatch, first_line
 
 _SHOWN = 3  # examples of each kind in a message
 
@@ -49,7 +49,7 @@ def load_checkpoint(model: Any, path: str | os.PathLike) -> None:
         reader = tf.train.load_checkpoint(checkpoint_prefix(path))
         shapes = reader.get_variable_to_shape_map()
     except (tf.errors.OpError, ValueError) as error:
-        raise CheckpointMismatch(f"{path}: not a TensorFlow checkpoint ({_first_line(error)})") from error
+        raise CheckpointMismatch(f"{path}: not a TensorFlow checkpoint ({first_line(error)})") from error
 
     stored = {name: shape for name, shape in shapes.items() if name.split("/")[-1] not in OPTIMISER_SLOTS}
     prefix = next(p for p in PREFIXES if not p or any(name.startswith(p) for name in stored))
@@ -60,7 +60,7 @@ def load_checkpoint(model: Any, path: str | os.PathLike) -> None:
     try:
         values = {name: reader.get_tensor(prefix + name) for name in wanted}
     except (tf.errors.OpError, ValueError, IndexError, RuntimeError) as error:
-        raise CheckpointMismatch(f"{path}: damaged checkpoint ({_first_line(error)})") from error
+        raise CheckpointMismatch(f"{path}: damaged checkpoint ({first_line(error)})") from error
     for name, variable in wanted.items():
         variable.assign(values[name].reshape(variable.shape))
 
@@ -100,7 +100,3 @@ def _same_shape(stored: list[int], wanted: tuple[int, ...]) -> bool:
 def _is_random_state(variable: Any) -> bool:
     """Tell whether a variable is the seed of a dropout layer, which no checkpoint holds."""
     return variable.path.endswith("seed_generator_state")
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0]

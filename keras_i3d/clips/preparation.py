@@ -31,6 +31,10 @@ class Preparation:
 
     def __post_init__(self) -> None:
         streams.channels(self.modality)
+        for name in ("fps", "short_side", "size"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+                raise ValueError(f"{name} must be a number above 0, got {value!r}")
 
     def write(self, folder: Path) -> None:
         """Write ``preparation.json``."""

@@ -25,7 +25,8 @@ from typing import TYPE_CHECKING, Any
 from keras_i3d import __version__, progress, quiet
 from keras_i3d.commands import evaluate, make_tfrecords, predict, train
 from keras_i3d.datasets import folder as class_folders
-from keras_i3d.records.shards import RecordSettings
+from keras_i3d.errors import DatasetError
+from keras_i3d.records.shards import Manifest, RecordSettings
 from keras_i3d.run_folder import claim, write_json
 from keras_i3d.training.recipe import Recipe
 
@@ -86,7 +87,9 @@ def run(arguments: argparse.Namespace) -> int:
         source = Path(videos) if videos else _make_videos(folder / "videos", arguments)
         dataset = class_folders.read_folder(source)
         settings = RecordSettings(short_side=SHORT_SIDE, seed=arguments.seed)
-        make_tfrecords.make(dataset, folder / "records", settings, workers=arguments.workers)
+        manifest = make_tfrecords.make(dataset, folder / "records", settings, workers=arguments.workers)
+        _check_splits(source, manifest)
+        recipe = dataclasses.replace(recipe, batch_size=min(recipe.batch_size, manifest.clips["train"]))
         outcomes = {
             name: _train_and_evaluate(name, folder, dataclasses.replace(recipe, time_plan=plan))
             for name, (plan, _) in PLANS.items()
@@ -96,7 +99,16 @@ def run(arguments: argparse.Namespace) -> int:
         answer = predict.predict(source / outcomes["I3D"].evaluation.answers.ids[question], model=served)
         result = _write_results(folder, source, recipe, outcomes, answer)
     _print_summary(folder, outcomes, answer, result, seconds=time.monotonic() - started)
-    return 0
+    return make_tfrecords.report_skipped(manifest)
+
+
+def _check_splits(source: Path, manifest: Manifest) -> None:
+    missing = [split for split in ("train", "test") if split not in manifest.clips]
+    if missing:
+        raise DatasetError(
+            f"{source}: no video for the split {missing[0]}; put videos into folders train/CLASS and test/CLASS, "
+            "or add some (without such folders a fifth goes to test, by the hash of the names)"
+        )
 
 
 def _make_videos(target: Path, arguments: argparse.Namespace) -> Path:
@@ -233,7 +245,7 @@ def _examples(source: Path, outcomes: dict[str, Outcome]) -> list[Example]:
             answers[name] = [(class_name, value) for _, class_name, value in best]
         examples.append(
             Example(
-                frames=decode.read_frames(path, short_side=96),
+                frames=decode.read_frames(path, short_side=96, end_s=10.0),
                 video_path=path,
                 true_class=reference.class_names[reference.answers.truth[place]],
                 answers=answers,

@@ -95,7 +95,7 @@ def evaluate(model: str | os.PathLike, records: str | os.PathLike, *, split: str
     shards.check_fits(records, manifest, modality=preparation.modality, fps=preparation.fps)
     _check_classes(records, finished.class_names)
     videos = pipeline.whole_videos(paths, size=preparation.size, modalities=(preparation.modality,))
-    with progress.bar("evaluating", manifest.clips[split]) as bar:
+    with progress.bar("evaluating", manifest.clips[split]) as bar, shards.reading(records):
         answers = whole_video.answer(finished.logits_network(), videos, on_video=bar.advance)
     return Evaluation(metrics.measure(answers.logits, answers.truth), answers, finished.class_names)
 

@@ -19,6 +19,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -83,6 +84,11 @@ def run(arguments: argparse.Namespace) -> int:
 
     counts = ", ".join(f"{count} {split}" for split, count in manifest.clips.items())
     print(f"{arguments.output}: {counts} clips of {len(dataset.class_names)} classes")
+    return report_skipped(manifest)
+
+
+def report_skipped(manifest: Manifest) -> int:
+    """List the clips that could not be written on standard error; returns the exit code that says so."""
     for clip, reason in manifest.skipped:
         print(f"skipped {clip}: {reason}", file=sys.stderr)
     return EXIT_SKIPPED if manifest.skipped else 0
@@ -143,3 +149,10 @@ def _start_worker() -> None:
     quiet.import_tensorflow()
     import_extra("cv2").setNumThreads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent answers Ctrl-C for all
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """Wait for the parent's end, however it comes, and end this worker too."""
+    multiprocessing.parent_process().join()
+    os._exit(1)

@@ -1,8 +1,8 @@
 """Train an I3D from scratch on records.
 
 Trains on the split train, and keeps the best epoch by the split val where the records have one. Writes
-best.keras and last.keras (plain Keras files), labels.txt, recipe.json and history.json. The same command again
-goes on after the last finished epoch.
+best.keras and last.keras (keras_i3d.load_model opens them), labels.txt, recipe.json and history.json. The same
+command again goes on after the last finished epoch.
 
   keras-i3d train --records records/ --output run/ --modality rgb
   keras-i3d train --records records/ --output run/ --frames 16 --size 64     (minutes on a CPU)

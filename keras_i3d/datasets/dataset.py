@@ -53,7 +53,7 @@ class VideoDataset:
         return {split: found[split] for split in SPLITS if found[split]}
 
     def digest(self) -> str:
-        """Return a SHA-256 that changes when a clip, a label, a split or the order of the classes does."""
+        """Return a SHA-256 that changes when a clip's name, label or split, or the order of the classes does."""
         lines = [*self.class_names, *(f"{clip.id}\t{clip.label}\t{clip.split}" for clip in self.clips)]
         return _sha256("\n".join(lines)).hex()
 

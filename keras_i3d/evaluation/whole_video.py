@@ -50,7 +50,7 @@ def answer(
     for inputs, label, video_id in videos:
         logits.append(run(inputs[name][tf.newaxis]).numpy()[0])
         truth.append(int(label))
-        ids.append(video_id.numpy().decode())
+        ids.append(video_id.numpy().decode("utf-8", "surrogateescape"))
         on_video()
     classes = logits_network.outputs[0].shape[-1]
     return Answers(tuple(ids), np.reshape(logits, (-1, classes)), np.array(truth, np.int64))

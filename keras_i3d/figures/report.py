@@ -21,6 +21,7 @@ from keras_i3d.figures.strip import film_strip, video_uri
 from keras_i3d.figures.style import duration, percent, run_class, stylesheet, text
 from keras_i3d.figures.svg import NAMESPACE
 
+_LARGEST_VIDEO = 2 << 20  # bytes; larger ones are shown as a film strip alone
 _SHOWN_ANSWERS = 3
 _WIDE_CLASSES = 16
 
@@ -225,13 +226,21 @@ def _film(example: Example) -> str:
     words = text(f"frames of a video of the class {example.true_class}, from first to last")
     strip = f'<img src="{film_strip(example.frames)}" alt="{words}">'
     path = None if example.video_path is None else Path(example.video_path)
-    if path is None or path.suffix.lower() != ".mp4" or not path.is_file():
+    if path is None or not _is_embeddable(path):
         return f'<div class="film">{strip}</div>'
     poster = film_strip(example.frames, count=1, height=96)
     return (
         f'<div class="film"><video src="{video_uri(path)}" poster="{poster}" autoplay loop muted playsinline '
         f'aria-label="{text(f"video of the class {example.true_class}")}"></video>{strip}</div>'
     )
+
+
+def _is_embeddable(path: Path) -> bool:
+    """Tell whether a file is an mp4, by its name and its first bytes, and small enough to stand in a page."""
+    if path.suffix.lower() != ".mp4" or not path.is_file() or path.stat().st_size > _LARGEST_VIDEO:
+        return False
+    with path.open("rb") as file:
+        return file.read(8)[4:] == b"ftyp"
 
 
 def _answers(run: RunResult, run_index: int, example: Example) -> str:

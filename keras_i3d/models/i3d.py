@@ -44,7 +44,7 @@ def I3D(
         include_top: Whether to end in the classifier.
         weights: ``"kinetics"`` (DeepMind's: ImageNet, then Kinetics-400), the path of a TensorFlow
             checkpoint in DeepMind's layout (with or without ``.index``), or None for random values.
-        input_tensor: Keras tensor to build upon, in place of a new Input layer.
+        input_tensor: Keras tensor to build upon, in place of a new Input layer; it tells the shape.
         input_shape: (time, height, width, channels), by default (64, 224, 224, channels of the modality).
         pooling: Without the top: None for the map of Mixed_5c, ``"avg"`` or ``"max"`` for (batch, 1024).
         classes: Number of classes of the classifier.
@@ -67,17 +67,14 @@ def I3D(
         CheckpointMismatch: The checkpoint is not exactly this network's.
         WeightsUnavailable: Named weights can be neither found nor fetched.
     """
+    if input_tensor is not None and not keras.utils.is_keras_tensor(input_tensor):
+        raise ValueError(f"input_tensor must be a Keras tensor, such as keras.Input(...), got {type(input_tensor)}")
     plan = architecture.time_plan(time_plan)
     channels = streams.channels(modality)
     _check_top(include_top, weights, pooling, classes, classifier_activation)
     shape = _checked_shape(input_shape, input_tensor, channels, modality)
 
-    if input_tensor is None:
-        inputs = layers.Input(shape, name=modality)
-    elif keras.utils.is_keras_tensor(input_tensor):
-        inputs = input_tensor
-    else:
-        inputs = layers.Input(tensor=input_tensor, shape=shape, name=modality)
+    inputs = layers.Input(shape, name=modality) if input_tensor is None else input_tensor
 
     batch_norm = inception.BatchNorm(batch_norm_momentum, synchronized_batch_norm)
     x = inception.trunk(inputs, plan, batch_norm)
@@ -122,7 +119,7 @@ def _check_top(
 ) -> None:
     if pooling not in (None, "avg", "max"):
         raise ValueError(f"pooling must be None, 'avg' or 'max', got {pooling!r}")
-    if not isinstance(classes, int) or classes < 1:
+    if not isinstance(classes, int | np.integer) or isinstance(classes, bool) or classes < 1:
         raise ValueError(f"classes must be an integer of at least 1, got {classes!r}")
     if include_top and weights == "kinetics" and classes != 400:
         raise ValueError(
@@ -136,10 +133,10 @@ def _check_top(
 def _checked_shape(
     input_shape: Sequence[int | None] | None, input_tensor: Any, channels: int, modality: str
 ) -> tuple[int | None, ...]:
-    if input_shape is None:
-        shape = (FRAMES, SIZE, SIZE, channels) if input_tensor is None else tuple(input_tensor.shape[1:])
+    if input_tensor is not None:
+        shape = tuple(input_tensor.shape[1:])
     else:
-        shape = tuple(input_shape)
+        shape = (FRAMES, SIZE, SIZE, channels) if input_shape is None else tuple(input_shape)
     if len(shape) != 4:
         raise ValueError(f"input_shape must be (time, height, width, channels), got {shape}")
     if shape[-1] != channels:
@@ -183,9 +180,12 @@ def decode_predictions(
         For each clip a list of (class index, class name, value).
 
     Raises:
-        ValueError: The array has another shape, or another number of classes than there are names.
+        ValueError: The array has another shape, or another number of classes than there are names, or ``top``
+            is less than 1.
         WeightsUnavailable: The names of Kinetics-400 can be neither found nor fetched.
     """
+    if top < 1:
+        raise ValueError(f"top must be at least 1, got {top}")
     values = np.asarray(predictions)
     if class_names is None:
         from keras_i3d.checkpoints import catalogue, download

@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 
 from keras_i3d import labels
-from keras_i3d.datasets.dataset import LabelledClip, VideoDataset
-from keras_i3d.errors import RecordError, VideoError
+from keras_i3d.datasets.dataset import SPLITS, LabelledClip, VideoDataset
+from keras_i3d.errors import RecordError, VideoError, first_line
 from keras_i3d.run_folder import replacing, write_json
 
 MANIFEST = "manifest.json"
@@ -72,12 +72,13 @@ class ShardReport:
     split: str
     frames: tuple[int, ...]
     skipped: tuple[tuple[str, str], ...] = ()
+    size: int = 0  # of the file, in bytes
 
     @classmethod
     def from_json(cls, entry: dict[str, Any]) -> ShardReport:
         """Make a report from what `dataclasses.asdict` wrote."""
         skipped = tuple((clip, reason) for clip, reason in entry["skipped"])
-        return cls(entry["split"], tuple(entry["frames"]), skipped)
+        return cls(entry["split"], tuple(entry["frames"]), skipped, entry["size"])
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,7 @@ def write(
     reports = {
         name: finished[name]
         for name, _ in plan
-        if name in finished and ((folder / name).is_file() or not finished[name].frames)
+        if name in finished and (_is_whole(folder / name, finished[name]) or not finished[name].frames)
     }
     missing = [(name, clips) for name, clips in plan if name not in reports]
     on_clip(sum(len(clips) for name, clips in plan if name in reports))
@@ -182,6 +183,10 @@ def write(
     return manifest
 
 
+def _is_whole(path: Path, report: ShardReport) -> bool:
+    return path.is_file() and path.stat().st_size == report.size
+
+
 def _remove_empty_splits(folder: Path, manifest: Manifest) -> None:
     """Remove the shards of splits of which not one clip could be written: such a split is none."""
     for name, report in manifest.shards.items():
@@ -193,10 +198,10 @@ def find(folder: str | os.PathLike, split: str) -> list[str]:
     """Return the paths of a split's shards, in order.
 
     Raises:
-        RecordError: There are none, or one is missing.
+        RecordError: There are none, one is missing, or one has not the size that the manifest says.
     """
     folder = Path(folder)
-    shards = sorted(folder.glob(f"{split}-*-of-*.tfrecord"))
+    shards = sorted(folder.glob(f"{split}-*-of-*.tfrecord")) if split in SPLITS else []
     if not shards:
         present = sorted({path.name.split("-")[0] for path in folder.glob("*-*-of-*.tfrecord")})
         held = f"its splits are {', '.join(present)}" if present else "it holds no shard at all"
@@ -204,6 +209,13 @@ def find(folder: str | os.PathLike, split: str) -> list[str]:
     promised = int(shards[0].stem.rsplit("-", 1)[1])
     if len(shards) != promised:
         raise RecordError(f"{folder}: {len(shards)} of the {promised} shards of split {split!r} are there")
+    reports = read_manifest(folder).shards if (folder / MANIFEST).is_file() else {}
+    for path in shards:
+        if path.name in reports and not _is_whole(path, reports[path.name]):
+            raise RecordError(
+                f"{path}: has {path.stat().st_size} bytes where the manifest says {reports[path.name].size}; "
+                "the same `make-tfrecords` again writes it anew"
+            )
     return [str(path) for path in shards]
 
 
@@ -222,6 +234,17 @@ def read_manifest(folder: str | os.PathLike) -> Manifest:
         raise RecordError(
             f"{folder}: no finished folder of records, which `keras-i3d make-tfrecords` writes ({error})"
         ) from error
+
+
+@contextlib.contextmanager
+def reading(folder: str | os.PathLike) -> Iterator[None]:
+    """Turn what TensorFlow says of a damaged record, while the block reads records, into a RecordError."""
+    import tensorflow as tf
+
+    try:
+        yield
+    except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
+        raise RecordError(f"{folder}: a record is damaged, or is none of this package ({first_line(error)})") from error
 
 
 def check_fits(folder: str | os.PathLike, manifest: Manifest, *, modality: str, fps: float | None = None) -> None:
@@ -294,16 +317,18 @@ def _write_shard(
     import tensorflow as tf
 
     frames, skipped = [], []
-    with replacing(path) as aside, tf.io.TFRecordWriter(str(aside)) as writer:
-        for clip in clips:
-            result = next(results)
-            if isinstance(result, str):
-                skipped.append((clip.id, result))
-            else:
-                writer.write(result[0])
-                frames.append(result[1])
-            on_clip(1)
-    return ShardReport(clips[0].split, tuple(frames), tuple(skipped))
+    with replacing(path) as aside:
+        with tf.io.TFRecordWriter(str(aside)) as writer:
+            for clip in clips:
+                result = next(results)
+                if isinstance(result, str):
+                    skipped.append((clip.id, result))
+                else:
+                    writer.write(result[0])
+                    frames.append(result[1])
+                on_clip(1)
+        size = aside.stat().st_size
+    return ShardReport(clips[0].split, tuple(frames), tuple(skipped), size)
 
 
 def _finished(folder: Path) -> dict[str, ShardReport]:

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from keras_i3d import finished_model, labels
 from keras_i3d.clips.preparation import Preparation
-from keras_i3d.errors import ModelFileError
+from keras_i3d.errors import ModelFileError, first_line
 from keras_i3d.serving import signature
 from keras_i3d.serving.export import EXTRA, SIGNATURE, versions
 
@@ -50,7 +50,7 @@ def open_classifier(model: str | os.PathLike, *, modality: str = "rgb") -> Class
         ModelFileError: It is none of these.
         WeightsUnavailable: Published weights can be neither found nor fetched.
     """
-    if Path(model).is_dir():
+    if not finished_model.is_published(model) and Path(model).is_dir():
         return _open_saved_model(Path(model))
     finished = finished_model.load(model, modality=modality)
     spec = signature.input_spec(finished.preparation.modality)
@@ -73,7 +73,15 @@ def _open_saved_model(folder: Path) -> Classifier:
         loaded = tf.saved_model.load(str(version))
         function = loaded.signatures[SIGNATURE]
     except (tf.errors.OpError, OSError, LookupError, ValueError) as error:
-        raise ModelFileError(f"{version}: damaged SavedModel ({str(error).splitlines()[0]})") from error
+        raise ModelFileError(f"{version}: damaged SavedModel ({first_line(error)})") from error
+
+    ((argument, _),) = function.structured_input_signature[1].items()
+    classes = function.structured_outputs["logits"].shape[-1]
+    if argument != preparation.modality or classes != len(names):
+        raise ModelFileError(
+            f"{version}: takes {argument} and has {classes} classes, but the files in its {EXTRA} say "
+            f"{preparation.modality} and {len(names)}"
+        )
 
     def respond(frames: Any, keep: Any = loaded) -> dict[str, Any]:
         return function(**{preparation.modality: frames})

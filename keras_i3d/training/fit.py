@@ -1,6 +1,6 @@
 """Train a network on records, into a run folder.
 
-A run folder holds ``best.keras`` and ``last.keras`` (plain Keras, without optimiser), ``recipe.json``,
+A run folder holds ``best.keras`` and ``last.keras`` (without optimiser), ``recipe.json``,
 ``labels.txt``, ``preparation.json`` and ``history.json``. While the run lasts ``checkpoint.keras`` keeps the
 state of the last finished epoch; the same call goes on from there.
 """
@@ -20,7 +20,7 @@ import tensorflow as tf
 from keras_i3d import labels, progress
 from keras_i3d.clips import pipeline
 from keras_i3d.clips.preparation import Preparation
-from keras_i3d.errors import RecordError, TrainingError
+from keras_i3d.errors import RecordError, TrainingError, first_line
 from keras_i3d.models.i3d import I3D
 from keras_i3d.records import shards
 from keras_i3d.run_folder import claim, replacing, write_json
@@ -75,6 +75,9 @@ def fit(
             f"{records}: split 'train' has {manifest.clips.get('train', 0)} clips, fewer than one batch of "
             f"{recipe.batch_size}"
         )
+    for split in ("train", "val"):
+        if split in manifest.clips:
+            shards.find(records, split)  # before anything is written
     class_names = labels.read(Path(records) / labels.FILE_NAME)
 
     settings = {"recipe": recipe.to_json(), "records": manifest.settings, "dataset": manifest.dataset}
@@ -90,7 +93,7 @@ def fit(
 
         done = int(model.optimizer.iterations) // steps
         keeper = _Keeper(folder, history[:done], has_val="val" in manifest.clips)
-        with progress.bar(description) as bar:
+        with progress.bar(description) as bar, shards.reading(records):
             model.fit(
                 **_data(records, manifest, recipe, first_epoch=done),
                 steps_per_epoch=steps,
@@ -114,6 +117,8 @@ def read_history(folder: Path) -> list[dict[str, float]]:
         return json.loads((folder / HISTORY).read_text("utf-8"))
     except FileNotFoundError:
         return []
+    except ValueError as error:
+        raise TrainingError(f"{folder / HISTORY}: damaged ({error}); delete the folder to start anew") from error
 
 
 def best_epoch(history: Sequence[dict[str, float]]) -> dict[str, float]:
@@ -149,8 +154,14 @@ def _data(records: str | os.PathLike, manifest: shards.Manifest, recipe: Recipe,
 
 def _start_or_resume(folder: Path, recipe: Recipe, classes: int, steps: int) -> keras.Model:
     if (folder / CHECKPOINT).is_file():
-        model = keras.saving.load_model(folder / CHECKPOINT)
-        states = json.loads((folder / RANDOM_STATES).read_text("utf-8"))[int(model.optimizer.iterations) // steps - 1]
+        try:
+            model = keras.saving.load_model(folder / CHECKPOINT)
+            all_states = json.loads((folder / RANDOM_STATES).read_text("utf-8"))
+            states = all_states[int(model.optimizer.iterations) // steps - 1]
+        except Exception as error:  # Keras raises many kinds
+            raise TrainingError(
+                f"{folder}: the state of the stopped run is damaged ({first_line(error)}); delete it to start anew"
+            ) from error
         for variable, state in zip(_random_states(model), states, strict=True):
             variable.assign(state)
         return model

@@ -47,6 +47,10 @@ class Recipe:
     seed: int = _option(0, "of the weights, the order, the clips and the crops")
 
     def __post_init__(self) -> None:
+        for one in fields(self):
+            value, kind = getattr(self, one.name), type(one.default)
+            if type(value) is not kind and not (kind is float and type(value) is int):
+                raise ValueError(f"{one.name} must be of type {kind.__name__}, got {value!r}")
         streams.channels(self.modality)
         architecture.time_plan(self.time_plan)
         if self.optimiser not in OPTIMISERS:
@@ -54,6 +58,8 @@ class Recipe:
         for name in ("frames", "size", "epochs", "batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.seed < 0:
+            raise ValueError(f"seed must be at least 0, got {self.seed}")
         if not 0 < self.learning_rate < math.inf:
             raise ValueError(f"learning_rate must be above 0, got {self.learning_rate}")
         for name in ("dropout_rate", "batch_norm_momentum"):

@@ -20,7 +20,8 @@ from keras_i3d.extras import import_extra
 
 FPS = 25.0
 SHORT_SIDE = 256
-LOWEST_FPS = 1e-3
+LOWEST_FPS, HIGHEST_FPS = 1e-3, 1e3
+LONGEST_GAP_S = 60  # between two frames; a damaged time stamp could ask for hours of one frame
 MICROSECONDS = 1_000_000
 # Containers count a few frames that decoders rightly drop (edit lists, a last empty packet), so a file counts
 # as cut short only when more than this share of the frames, or of the time, that it promises is absent.
@@ -71,8 +72,8 @@ def iterate_frames(
     Yields:
         uint8 arrays of shape (height, width, 3), RGB; at least one.
     """
-    if fps is not None and not LOWEST_FPS <= fps < math.inf:
-        raise ValueError(f"fps must be above 0, or None for the file's own frames; got {fps}")
+    if fps is not None and not LOWEST_FPS <= fps <= HIGHEST_FPS:
+        raise ValueError(f"fps must be above 0 and at most 1000, or None for the file's own frames; got {fps}")
     if short_side is not None and short_side < 1:
         raise ValueError(f"short_side must be at least 1, or None for the file's own size; got {short_side}")
     if not 0 <= start_s < math.inf or (end_s is not None and not start_s < end_s < math.inf):
@@ -121,7 +122,9 @@ def _decoded(path: str | os.PathLike, end: Fraction | None) -> Iterator[tuple[Fr
                     seconds = Fraction(count) / (stream.average_rate or stream.guessed_rate or Fraction(FPS))
                 else:
                     first = frame.pts if first is None else first
-                    seconds = (frame.pts - first) * frame.time_base
+                    before, seconds = seconds, (frame.pts - first) * frame.time_base
+                    if seconds - before > LONGEST_GAP_S:
+                        raise VideoError(f"{path}: no frame for {float(seconds - before):.0f} s after {count} frames")
                 count += 1
                 yield seconds, frame
                 if end is not None and seconds >= end:

@@ -1,4 +1,5 @@
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -38,8 +39,11 @@ def test_the_demo_leaves_a_report_and_its_numbers_repeat(tmp_path: Path) -> None
 
 @pytest.mark.slow
 def test_the_demo_runs_on_ones_own_videos(motion_folder: Path, tmp_path: Path) -> None:
-    done = run("--videos", motion_folder, "--output", "mine", "--epochs", "1", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    shutil.copytree(motion_folder, tmp_path / "videos")
+    (tmp_path / "videos/train/grows/bad.mp4").write_bytes(b"no video")
+    done = run("--videos", "videos", "--output", "mine", "--epochs", "1", cwd=tmp_path)
+    assert done.returncode == 3, done.stderr
+    assert "skipped train/grows/bad.mp4: " in done.stderr
     assert "top-1 on 8 unseen videos of 8 classes:" in done.stdout
     assert not (tmp_path / "mine/videos").exists()
 
@@ -53,19 +57,29 @@ def test_no_class_of_the_demo_is_mirrored() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "code", "message"),
     [
-        (["--clips-per-class", "0"], "clips-per-class must be at least 1, got 0"),
-        (["--epochs", "0"], "epochs must be at least 1, got 0"),
-        (["--videos", "absent"], "absent: cannot be read as a folder (No such file or directory)"),
+        (["--clips-per-class", "0"], 2, "clips-per-class must be at least 1, got 0"),
+        (["--epochs", "0"], 2, "epochs must be at least 1, got 0"),
+        (["--videos", "absent"], 1, "absent: cannot be read as a folder (No such file or directory)"),
     ],
 )
-def test_a_wrong_argument_is_one_line_and_leaves_nothing(tmp_path, monkeypatch, capsys, arguments, message) -> None:
+def test_a_wrong_argument_is_one_line_and_leaves_nothing(
+    tmp_path, monkeypatch, capsys, arguments, code, message
+) -> None:
     monkeypatch.chdir(tmp_path)
-    assert cli.main(["demo", *arguments]) == 1
+    assert cli.main(["demo", *arguments]) == code
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_videos_without_a_test_split_are_refused_before_training(motion_folder, tmp_path, capsys) -> None:
+    (tmp_path / "videos").mkdir()
+    shutil.copytree(motion_folder / "train", tmp_path / "videos/train")
+    assert cli.main(["demo", "--videos", str(tmp_path / "videos"), "--output", str(tmp_path / "out")]) == 1
+    assert "videos: no video for the split test; put videos into folders train/CLASS" in capsys.readouterr().err
+    assert not (tmp_path / "out/i3d").exists()
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path, monkeypatch, capsys) -> None:

@@ -1,7 +1,9 @@
 import json
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -163,6 +165,37 @@ def test_wrong_usage_exits_with_2(arguments) -> None:
 
 @pytest.mark.parametrize(("option", "value"), [("--fps", "0"), ("--short-side", "0"), ("--workers", "0")])
 def test_a_number_out_of_range_is_named(videos, tmp_path, capsys, option, value) -> None:
-    assert run("--folder", videos, "--output", tmp_path / "records", option, value) == 1
+    assert run("--folder", videos, "--output", tmp_path / "records", option, value) == 2
     assert f"{option[2:].replace('-', '_')} must be" in capsys.readouterr().err
     assert not (tmp_path / "records").exists()
+
+
+@pytest.mark.parametrize("signal_number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_killed_run_leaves_no_worker_and_goes_on(videos, tmp_path, signal_number) -> None:
+    for number in range(2, 200):
+        shutil.copy(videos / "grows/0.mp4", videos / f"grows/{number}.mp4")
+    arguments = ["--folder", str(videos), "--output", str(tmp_path / "records"), "--clips-per-shard", "4"]
+    process = subprocess.Popen(
+        [sys.executable, TOOL, "--short-side", "32", "--workers", "2", *arguments],
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    while process.poll() is None and not list((tmp_path / "records").glob("*.tfrecord")):
+        time.sleep(0.05)
+    process.send_signal(signal_number)
+    process.wait()
+    for _ in range(200):
+        if not workers_of(process.pid):
+            break
+        time.sleep(0.1)
+    assert workers_of(process.pid) == []
+    assert run(*arguments) == 0
+    assert sum(shards.read_manifest(tmp_path / "records").clips.values()) == 202
+    assert not list((tmp_path / "records").glob(".writing-*"))
+
+
+def workers_of(session: int) -> list[str]:
+    """Return the processes of a session that still run."""
+    listing = subprocess.run(["ps", "-eo", "sid=,stat=,args="], check=True, capture_output=True, text=True).stdout
+    rows = [line.split(None, 2) for line in listing.splitlines()]
+    return [row[2] for row in rows if row[0] == str(session) and not row[1].startswith("Z")]

@@ -87,5 +87,5 @@ def refuse(*arguments: object, **options: object) -> None:
 
 
 def test_at_least_one_class_is_asked_for(run_folder, video, capsys) -> None:
-    assert cli.main(["predict", str(video), "--model", str(run_folder / "best.keras"), "--top", "0"]) == 1
+    assert cli.main(["predict", str(video), "--model", str(run_folder / "best.keras"), "--top", "0"]) == 2
     assert "top must be at least 1, got 0" in capsys.readouterr().err

@@ -1,4 +1,5 @@
 import json
+import shutil
 
 from keras_i3d import cli
 
@@ -29,8 +30,24 @@ def test_a_wrong_recipe_is_one_line(records, tmp_path, capsys) -> None:
     common = ["--records", str(records), "--output", str(tmp_path / "run")]
     assert cli.main(["train", "--recipe", str(tmp_path / "recipe.json"), *common]) == 1
     assert "a recipe has no field 'frame'" in capsys.readouterr().err
-    assert cli.main(["train", "--time-plan", "2d", *common]) == 1
+    assert cli.main(["train", "--time-plan", "2d", *common]) == 2
     assert "unknown time plan '2d'; known: i3d, per_frame" in capsys.readouterr().err
+
+
+def test_damaged_records_are_named(records, tmp_path, capsys) -> None:
+    shutil.copytree(records, tmp_path / "records")
+    shard = next((tmp_path / "records").glob("train-*"))
+    content = shard.read_bytes()
+    small = ["--frames", "9", "--size", "32", "--batch-size", "4", "--epochs", "1"]
+    train = ["train", "--records", str(tmp_path / "records"), "--output", str(tmp_path / "run"), *small]
+    shard.write_bytes(content[: len(content) // 2])
+    assert cli.main(train) == 1
+    error = capsys.readouterr().err
+    assert f"{shard}: has {len(content) // 2} bytes where the manifest says {len(content)}; the same" in error
+    assert not (tmp_path / "run").exists()
+    shard.write_bytes(content[:99] + bytes([content[99] ^ 255]) + content[100:])
+    assert cli.main(train) == 1
+    assert "records: a record is damaged, or is none of this package (" in capsys.readouterr().err
 
 
 def test_an_output_folder_of_another_run_is_left_alone(run_folder, records, capsys) -> None:

@@ -92,7 +92,12 @@ def test_the_folder_holds_shards_labels_and_a_manifest(dataset: VideoDataset, wh
     manifest = json.loads(whole["manifest.json"])
     shards = manifest.pop("shards")
     assert sorted(shards) == sorted(name for name in FILES if name.endswith(".tfrecord"))
-    assert shards["test-00000-of-00001.tfrecord"] == {"split": "test", "frames": [8, 9], "skipped": []}
+    assert shards["test-00000-of-00001.tfrecord"] == {
+        "split": "test",
+        "frames": [8, 9],
+        "skipped": [],
+        "size": len(whole["test-00000-of-00001.tfrecord"]),
+    }
     assert manifest == {
         "settings": asdict(SETTINGS),
         "dataset": dataset.digest(),

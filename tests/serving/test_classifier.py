@@ -46,6 +46,22 @@ def test_a_saved_model_of_others_is_named(tmp_path, served) -> None:
         open_classifier(tmp_path)
 
 
+def test_labels_or_a_preparation_of_another_model_are_named(tmp_path, served) -> None:
+    shutil.copytree(served / "1", tmp_path / "1")
+    extra = tmp_path / "1/assets.extra"
+    (extra / "labels.txt").write_text("a\nb\n")
+    message = r"takes rgb and has 8 classes, but the files in its assets\.extra say rgb and 2$"
+    with pytest.raises(ModelFileError, match=message):
+        open_classifier(tmp_path)
+    preparation = (extra / "preparation.json").read_text()
+    (extra / "preparation.json").write_text(preparation.replace('"rgb"', '"flow"'))
+    with pytest.raises(ModelFileError, match="say flow and 2"):
+        open_classifier(tmp_path)
+    (extra / "preparation.json").write_text(preparation.replace("25.0", '"fast"'))
+    with pytest.raises(ModelFileError, match=r"preparation.json: cannot be read \(fps must be a number above 0"):
+        open_classifier(tmp_path)
+
+
 @pytest.mark.parametrize("file", ["saved_model.pb", "variables/variables.data-00000-of-00001"])
 def test_a_damaged_saved_model_is_named(tmp_path, served, file: str) -> None:
     shutil.copytree(served / "1", tmp_path / "1")

@@ -320,9 +320,9 @@ def test_a_stretch_beyond_the_end_is_named(video: Path, stretch: dict, message: 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"fps": 0}, "fps must be above 0, or None for the file's own frames; got 0"),
-        ({"fps": -25}, "fps must be above 0, or None for the file's own frames; got -25"),
-        ({"fps": float("nan")}, "fps must be above 0, or None for the file's own frames; got nan"),
+        ({"fps": 0}, "fps must be above 0 and at most 1000, or None for the file's own frames; got 0"),
+        ({"fps": -25}, "fps must be above 0 and at most 1000, or None for the file's own frames; got -25"),
+        ({"fps": float("nan")}, "fps must be above 0 and at most 1000, or None for the file's own frames; got nan"),
         ({"short_side": 0}, "short_side must be at least 1, or None for the file's own size; got 0"),
         ({"start_s": -1}, "a stretch needs 0 <= start_s < end_s, got start_s=-1, end_s=None"),
         ({"start_s": 2, "end_s": 1}, "a stretch needs 0 <= start_s < end_s, got start_s=2, end_s=1"),
