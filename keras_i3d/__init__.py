@@ -12,10 +12,21 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "I3D": "models.i3d",
+    "TwoStreamI3D": "models.two_stream_i3d",
+    "InceptionV1": "models.inception_v1",
+    "ConvNetLSTM": "models.convnet_lstm",
+    "C3D": "models.c3d",
+    "TwoStream": "models.two_stream",
+    "FusedTwoStream": "models.fused_two_stream",
+    "TimePlan": "models.time_plan",
+    "top_heavy": "models.time_plan",
+    "bottom_heavy": "models.time_plan",
+    "separable": "models.time_plan",
     "preprocess_input": "models.i3d",
     "decode_predictions": "models.i3d",
-    "TimePlan": "models.architecture",
     "load_checkpoint": "checkpoints.load",
+    "inflate": "inflation.inflate",
+    "boring_video_error": "inflation.boring_video",
     "load_model": "finished_model",
     "Recipe": "training.recipe",
     "fit": "training.fit",
@@ -40,6 +51,6 @@ def __dir__() -> list[str]:
 
 
 if "keras" in sys.modules:
-    # Keras finds the one layer of this package in saved files by its registration, which costs nothing here
+    # Keras finds the layers of this package in saved files by their registration, which costs nothing here
     # and spares `import keras, keras_i3d; keras.models.load_model(...)` a custom_objects argument.
-    importlib.import_module(f"{__name__}.models.heads")
+    importlib.import_module(f"{__name__}.models.layers")

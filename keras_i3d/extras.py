@@ -9,6 +9,9 @@ from keras_i3d.errors import MissingDependency
 _PROVIDERS = {
     "av": ("av", "video", "decoding and encoding video"),
     "cv2": ("opencv-contrib-python-headless", "video", "optical flow and image coding"),
+    "torch": ("torch", "torch", "reading PyTorch files"),
+    # a dependency of the package, which an installation for another Keras backend leaves out
+    "tensorflow": ("tensorflow", None, "reading TensorFlow checkpoints"),
 }
 
 
@@ -29,7 +32,8 @@ def import_extra(module: str) -> ModuleType:
             raise MissingDependency(
                 f"{purpose} needs the package {package}, which is there but fails to import: {error}"
             ) from error
+        whole = f"pip install 'keras-i3d[{extra}]'   (or alone: pip install {package})" if extra else None
         raise MissingDependency(
             f"{purpose} needs the package {package}, which is not installed. "
-            f"Bring it with: pip install 'keras-i3d[{extra}]'   (or alone: pip install {package})"
+            f"Bring it with: {whole or f'pip install {package}'}"
         ) from error

@@ -17,8 +17,9 @@ from keras_i3d.checkpoints import catalogue, download
 from keras_i3d.clips.preparation import Preparation
 from keras_i3d.clips.transforms import short_side_for
 from keras_i3d.errors import ModelFileError, first_line
-from keras_i3d.models import heads  # noqa: F401  (registers the layer that saved models may hold)
+from keras_i3d.models import networks
 from keras_i3d.models.i3d import I3D, SIZE
+from keras_i3d.protocol import FPS, Frames, Protocol
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,31 @@ class FinishedModel:
 
     def logits_network(self) -> keras.Model:
         """Return the network up to its logits, float32 (batch, classes)."""
-        return keras.Model(self.network.inputs[0], self.network.get_layer("Logits").output)
+        return keras.Model(networks.inputs_of(self.network), self.network.get_layer("Logits").output)
+
+    @property
+    def protocol(self) -> Protocol:
+        """Which frames of a video the network takes."""
+        return networks.network(self.preparation.network).protocol(self.preparation.modality)
+
+    @property
+    def window(self) -> int | None:
+        """Frames of the video that the network sees at once in a test; None lets it see the whole video."""
+        tensor = self.network.inputs[0]
+        steps = tensor.shape[1]
+        return self.protocol.window if steps is None else steps * self.protocol.streams[tensor.name].step
+
+    def check_takes_whole_videos(self) -> None:
+        """Raise ModelFileError unless the network takes every frame of one stream, however many there are.
+
+        Serving and prediction from a file ask for that; `keras_i3d.evaluate` does not.
+        """
+        protocol = self.protocol
+        if protocol.window is not None or list(protocol.streams.values()) != [Frames()]:
+            raise ModelFileError(
+                f"the network {self.preparation.network} (modality {self.preparation.modality}) can be evaluated on "
+                "records, but not served or asked about a file yet; i3d can"
+            )
 
 
 def load_model(path: str | os.PathLike) -> keras.Model:
@@ -57,7 +82,7 @@ def load_model(path: str | os.PathLike) -> keras.Model:
 
 def is_published(model: str | os.PathLike) -> bool:
     """Tell whether a model is asked for by a name of published weights."""
-    return str(model) in catalogue.names()
+    return any(row.name == str(model) and row.network == "I3D" for row in catalogue.rows())
 
 
 def load(model: str | os.PathLike, *, modality: str = "rgb") -> FinishedModel:
@@ -75,18 +100,23 @@ def load(model: str | os.PathLike, *, modality: str = "rgb") -> FinishedModel:
     if is_published(model):
         row = catalogue.row(str(model), modality)
         network = I3D(weights=row.name, modality=modality, input_shape=(None, SIZE, SIZE, streams.channels(modality)))
-        preparation = Preparation(modality, 25.0, short_side_for(SIZE), SIZE)
+        preparation = Preparation(modality, FPS, short_side_for(SIZE), SIZE)
         return FinishedModel(network, tuple(download.class_names(row)), preparation)
     path = Path(model)
     if path.suffix != ".keras":
         raise ModelFileError(
             f"{path}: not a finished model; a .keras file or a name of published weights is wanted "
-            f"({', '.join(catalogue.names())})"
+            f"({', '.join(dict.fromkeys(row.name for row in catalogue.rows() if row.network == 'I3D'))})"
         )
     network = load_model(path)
-    classes, size = _checked_network(path, network)
-    modality = network.inputs[0].name
-    preparation = Preparation.read(path.parent) or Preparation(modality, 25.0, short_side_for(size), size)
+    classes, size, modality = _checked_network(path, network)
+    preparation = Preparation.read(path.parent) or Preparation(
+        modality, FPS, short_side_for(size), size, _name_of(network, modality)
+    )
+    try:
+        networks.network(preparation.network).protocol(preparation.modality)
+    except ValueError as error:
+        raise ModelFileError(f"{path}: preparation.json beside it does not fit this package ({error})") from error
     if (preparation.modality, preparation.size) != (modality, size):
         raise ModelFileError(
             f"{path}: its network takes {modality} of {size}x{size}, but preparation.json beside it says "
@@ -95,15 +125,23 @@ def load(model: str | os.PathLike, *, modality: str = "rgb") -> FinishedModel:
     return FinishedModel(network, _class_names(path, classes), preparation)
 
 
-def _checked_network(path: Path, network: keras.Model) -> tuple[int, int]:
-    """Return the number of classes and the size of the input of a network of this package."""
+def _checked_network(path: Path, network: keras.Model) -> tuple[int, int, str]:
+    """Return the number of classes, the size of the input and the modality of a network of this package."""
     names = [tensor.name for tensor in network.inputs]
-    if len(names) != 1 or names[0] not in streams.CHANNELS or not any(x.name == "Logits" for x in network.layers):
+    if not set(names) <= set(streams.CHANNELS) or not any(layer.name == "Logits" for layer in network.layers):
         raise ModelFileError(
-            f"{path}: a Keras model, but not one of this package: it needs one input named rgb or flow and a "
+            f"{path}: a Keras model, but not one of this package: it needs inputs named rgb or flow and a "
             f"layer named Logits; its inputs are {', '.join(names)}"
         )
-    return network.get_layer("Logits").output.shape[-1], network.inputs[0].shape[2] or SIZE
+    modality = names[0] if len(names) == 1 else streams.BOTH
+    return network.get_layer("Logits").output.shape[-1], network.inputs[0].shape[2] or SIZE, modality
+
+
+def _name_of(network: keras.Model, modality: str) -> str:
+    """Return which network a model is that nothing else tells: its builder named it, unless the user did."""
+    if network.name in networks.NETWORKS and modality in networks.NETWORKS[network.name].protocols:
+        return network.name
+    return "two_stream_i3d" if modality == streams.BOTH else "i3d"
 
 
 def _class_names(path: Path, classes: int) -> tuple[str, ...]:

@@ -28,6 +28,16 @@ def test_an_installed_package_is_imported() -> None:
             r"installed\. Bring it with: pip install 'keras-i3d\[video\]'   "
             r"\(or alone: pip install opencv-contrib-python-headless\)$",
         ),
+        (
+            "torch",
+            r"^reading PyTorch files needs the package torch, which is not installed\. Bring it with: "
+            r"pip install 'keras-i3d\[torch\]'   \(or alone: pip install torch\)$",
+        ),
+        (
+            "tensorflow",
+            r"^reading TensorFlow checkpoints needs the package tensorflow, which is not installed\. Bring it with: "
+            r"pip install tensorflow$",
+        ),
     ],
 )
 def test_a_missing_package_is_named_with_its_pip_line(

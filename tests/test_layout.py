@@ -10,9 +10,10 @@ import keras_i3d
 PACKAGE = Path(keras_i3d.__file__).parent
 
 # part -> what it may import of the package; modules at the top that import no part are open to all
-OPEN = {"errors", "extras", "labels", "progress", "run_folder", "streams"}
+OPEN = {"errors", "extras", "labels", "progress", "protocol", "run_folder", "streams"}
 ARROWS = {
-    "models": {"checkpoints"},  # I3D(weights=...), imported when it is asked for
+    "models": {"checkpoints", "inflation"},  # I3D(weights=...), imported when it is asked for
+    "inflation": {"models"},
     "checkpoints": set(),
     "video": set(),
     "datasets": {"video"},  # the demo's videos are encoded
@@ -26,22 +27,23 @@ ARROWS = {
     "quiet": set(),
     "commands": {
         *("quiet", "finished_model", "models", "datasets", "records", "clips", "training", "evaluation", "serving"),
-        *("figures", "video"),
+        *("figures", "video", "checkpoints", "inflation"),
     },
     "cli": {"commands"},
     "__main__": {"cli"},
 }
-KERAS_ONLY = {"models"}  # these run on every Keras backend
+KERAS_ONLY = {"models", "inflation"}  # these run on every Keras backend
 NO_FRAMEWORK = {"video", "datasets", "figures", *OPEN}
 MODULES = sorted(
     path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py") if path.parent.name != "weights"
 )
 
 
-def imported(path: str) -> set[str]:
-    """Return the dotted names that a module imports, anywhere in it."""
+def imported(path: str, *, at_the_top: bool = False) -> set[str]:
+    """Return the dotted names that a module imports, anywhere in it or as it is imported itself."""
     names = set()
-    for node in ast.walk(ast.parse((PACKAGE / path).read_text("utf-8"))):
+    tree = ast.parse((PACKAGE / path).read_text("utf-8"))
+    for node in tree.body if at_the_top else ast.walk(tree):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -71,6 +73,12 @@ def test_frameworks_stay_in_their_rooms(path: str) -> None:
         assert not frameworks, path
     if part_of(path) in KERAS_ONLY:
         assert "tensorflow" not in frameworks, path
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if part_of(path) in ("models", "checkpoints", "inflation")])
+def test_what_runs_on_every_backend_imports_none_at_the_top(path: str) -> None:
+    tops = {name.split(".")[0] for name in imported(path, at_the_top=True)}
+    assert not tops & {"tensorflow", "torch", "jax"}, path
 
 
 def test_there_is_no_grab_bag() -> None:

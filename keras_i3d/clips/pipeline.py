@@ -6,16 +6,18 @@ starts at a later epoch sees what the uninterrupted one saw.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
 
 from keras_i3d.clips import sampling, transforms
+from keras_i3d.protocol import Frames
 from keras_i3d.records import schema
 from keras_i3d.video.flow import from_stored
 
 AUTOTUNE = tf.data.AUTOTUNE
+Streams = Sequence[str] | Mapping[str, Frames]  # modalities, or which frames of a clip each of them takes
 SHUFFLE_BUFFER = 128  # encoded clips; they were dealt to shards in random order already
 
 
@@ -25,7 +27,7 @@ def training_clips(
     frames: int = 64,
     size: int = 224,
     batch_size: int = 6,
-    modalities: Sequence[str] = ("rgb",),
+    modalities: Streams = ("rgb",),
     flips: bool = True,
     seed: int = 0,
     first_epoch: int = 0,
@@ -34,10 +36,11 @@ def training_clips(
 
     Args:
         shards: Paths of TFRecord files.
-        frames: Frames of a clip.
+        frames: Consecutive frames of the video that a clip covers.
         size: Height and width of a clip.
         batch_size: Clips of a batch.
-        modalities: Of ``"rgb"`` and ``"flow"``; all get the same frames, crop and flip.
+        modalities: Of ``"rgb"`` and ``"flow"``; all get the same frames, crop and flip. A mapping says which
+            frames of the clip a stream takes, where not all.
         flips: Whether half of the clips are mirrored; classes that name a direction forbid it.
         seed: Of the order, the start frames, the crops and the flips.
         first_epoch: Where to start.
@@ -46,6 +49,7 @@ def training_clips(
         Dataset of ({modality: float32 (batch_size, frames, size, size, channels) in [-1, 1]}, int64
         (batch_size,)).
     """
+    taken = _taken(modalities)
 
     def epoch(number: Any) -> tf.data.Dataset:
         tf.random.set_seed(1)  # of this function's graph alone, so that the caller's global seed plays no part
@@ -62,7 +66,7 @@ def training_clips(
         mirrored = tf.logical_and(flips, tf.random.stateless_uniform([], seeds[2]) < 0.5)
         return _example(
             record,
-            modalities,
+            taken,
             lambda available: sampling.random_clip(available, frames, seeds[0]),
             lambda x, modality: transforms.training_view(x, size, modality, place=place, mirrored=mirrored),
             frames,
@@ -74,17 +78,18 @@ def training_clips(
 
 
 def centre_clips(
-    shards: Sequence[str], *, frames: int, size: int, batch_size: int, modalities: Sequence[str] = ("rgb",)
+    shards: Sequence[str], *, frames: int, size: int, batch_size: int, modalities: Streams = ("rgb",)
 ) -> tf.data.Dataset:
     """Give the middle clip of each video once, centre crop: for validation during training.
 
     Arguments and elements as in `training_clips`; the last batch may be smaller.
     """
+    taken = _taken(modalities)
 
     def clip(record: Any) -> tuple[dict[str, Any], Any]:
         return _example(
             record,
-            modalities,
+            taken,
             lambda available: sampling.centre_clip(available, frames),
             lambda x, modality: transforms.testing_view(x, size, modality),
             frames,
@@ -94,18 +99,33 @@ def centre_clips(
     return clips.batch(batch_size).prefetch(AUTOTUNE)
 
 
-def whole_videos(shards: Sequence[str], *, size: int, modalities: Sequence[str] = ("rgb",)) -> tf.data.Dataset:
+def whole_videos(
+    shards: Sequence[str],
+    *,
+    size: int,
+    modalities: Streams = ("rgb",),
+    most: int = sampling.WHOLE_VIDEO_FRAMES,
+    multiple: int = 1,
+) -> tf.data.Dataset:
     """Give every video once, whole (at most its middle 250 frames), centre crop, unbatched: for testing.
+
+    Args:
+        shards: Paths of TFRecord files.
+        size: Height and width of a clip.
+        modalities: As in `training_clips`.
+        most: Frames of the video that are seen at most.
+        multiple: The frames seen are a multiple of it.
 
     Returns:
         Dataset of ({modality: float32 (time, size, size, channels) in [-1, 1]}, int64 label, string id).
     """
+    taken = _taken(modalities)
 
     def video(record: Any) -> tuple[dict[str, Any], Any, Any]:
         inputs, label = _example(
             record,
-            modalities,
-            sampling.whole_video,
+            taken,
+            lambda available: sampling.whole_video(available, most, multiple),
             lambda x, modality: transforms.testing_view(x, size, modality),
             None,
         )
@@ -114,20 +134,27 @@ def whole_videos(shards: Sequence[str], *, size: int, modalities: Sequence[str] 
     return tf.data.TFRecordDataset(list(shards)).map(video, num_parallel_calls=2).prefetch(2)
 
 
+def _taken(modalities: Streams) -> dict[str, Frames]:
+    if isinstance(modalities, Mapping):
+        return dict(modalities)
+    return {modality: Frames() for modality in modalities}
+
+
 def _example(
     record: Any,
-    modalities: Sequence[str],
+    taken: Mapping[str, Frames],
     choose: Callable[[Any], Any],
     view: Callable[[Any, str], Any],
     frames: int | None,
 ) -> tuple[dict[str, Any], Any]:
-    """Parse a record, decode the frames that `choose` names, and prepare each stream by `view`."""
-    parsed = schema.parse(record, modalities)
-    available = tf.reduce_min([tf.size(parsed[modality]) for modality in modalities])
+    """Parse a record, decode what each stream takes of the frames that `choose` names, prepare it by `view`."""
+    parsed = schema.parse(record, tuple(taken))
+    available = tf.reduce_min([tf.size(parsed[modality]) for modality in taken])
     indices = choose(available)
     inputs = {}
-    for modality in modalities:
-        decoded = tf.cast(schema.decode_images(tf.gather(parsed[modality], indices), modality), tf.float32)
+    for modality, part in taken.items():
+        images = tf.gather(parsed[modality], indices[part.offset :: part.step])
+        decoded = tf.cast(schema.decode_images(images, modality), tf.float32)
         stream = view(from_stored(decoded) if modality == "flow" else decoded, modality)
-        inputs[modality] = tf.ensure_shape(stream, (frames, *stream.shape[1:]))
+        inputs[modality] = tf.ensure_shape(stream, (frames and part.count(frames), *stream.shape[1:]))
     return inputs, parsed["label"]

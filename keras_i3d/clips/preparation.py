@@ -18,19 +18,21 @@ class Preparation:
     """What lies beside every trained and every exported model.
 
     Attributes:
-        modality: ``"rgb"`` or ``"flow"``.
+        modality: ``"rgb"``, ``"flow"`` or ``"both"``.
         fps: Frames per second that videos are resampled to.
         short_side: Pixels of the shorter side that videos are decoded to (and flow is computed at).
         size: Height and width of the network's input, cut from the centre.
+        network: Name of the network, which tells the frames that it takes.
     """
 
     modality: str
     fps: float
     short_side: int
     size: int
+    network: str = "i3d"
 
     def __post_init__(self) -> None:
-        streams.channels(self.modality)
+        streams.modalities(self.modality)
         for name in ("fps", "short_side", "size"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:

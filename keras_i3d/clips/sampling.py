@@ -34,18 +34,20 @@ def centre_clip(available: Any, frames: int) -> Any:
     return _looped(tf.maximum(available - frames, 0) // 2, available, frames)
 
 
-def whole_video(available: Any, most: int = WHOLE_VIDEO_FRAMES) -> Any:
-    """Return the indices of all frames, or of the middle `most` of them where there are more.
+def whole_video(available: Any, most: int = WHOLE_VIDEO_FRAMES, multiple: int = 1) -> Any:
+    """Return the indices of all frames, or of the middle ones where there are more than wanted.
 
     Args:
         available: int32 scalar, frames in the video, at least 1.
         most: Longest clip.
+        multiple: The clip's length is a multiple of it; a video with fewer frames starts over.
 
     Returns:
-        int32 tensor of shape (min(available, most),).
+        int32 tensor of min(available, most) frames, rounded down to a multiple, but at least one.
     """
-    return tf.maximum(available - most, 0) // 2 + tf.range(tf.minimum(available, most))
+    length = tf.maximum(tf.minimum(available, most) // multiple, 1) * multiple
+    return _looped(tf.maximum(available - length, 0) // 2, available, length)
 
 
-def _looped(start: Any, available: Any, frames: int) -> Any:
+def _looped(start: Any, available: Any, frames: Any) -> Any:
     return (start + tf.range(frames)) % available

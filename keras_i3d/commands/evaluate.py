@@ -92,11 +92,20 @@ def evaluate(model: str | os.PathLike, records: str | os.PathLike, *, split: str
     paths = shards.find(records, split)
     finished = finished_model.load(model)
     preparation = finished.preparation
-    shards.check_fits(records, manifest, modality=preparation.modality, fps=preparation.fps)
+    protocol = finished.protocol
+    for modality in protocol.modalities:
+        shards.check_fits(records, manifest, modality=modality, fps=preparation.fps)
     _check_classes(records, finished.class_names)
-    videos = pipeline.whole_videos(paths, size=preparation.size, modalities=(preparation.modality,))
+    videos = pipeline.whole_videos(
+        paths,
+        size=preparation.size,
+        modalities=protocol.streams,
+        most=protocol.test_frames,
+        multiple=finished.window or protocol.period,
+    )
+    windows = finished.window and {name: part.count(finished.window) for name, part in protocol.streams.items()}
     with progress.bar("evaluating", manifest.clips[split]) as bar, shards.reading(records):
-        answers = whole_video.answer(finished.logits_network(), videos, on_video=bar.advance)
+        answers = whole_video.answer(finished.logits_network(), videos, windows=windows, on_video=bar.advance)
     return Evaluation(metrics.measure(answers.logits, answers.truth), answers, finished.class_names)
 
 

@@ -1,4 +1,4 @@
-"""Train an I3D from scratch on records.
+"""Train a network from scratch on records.
 
 Trains on the split train, and keeps the best epoch by the split val where the records have one. Writes
 best.keras and last.keras (keras_i3d.load_model opens them), labels.txt, recipe.json and history.json. The same
@@ -6,6 +6,7 @@ command again goes on after the last finished epoch.
 
   keras-i3d train --records records/ --output run/ --modality rgb
   keras-i3d train --records records/ --output run/ --frames 16 --size 64     (minutes on a CPU)
+  keras-i3d train --records records/ --output run/ --network c3d             (`keras-i3d models` lists them)
 """
 
 from __future__ import annotations
@@ -28,17 +29,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         is_switch = isinstance(field.default, bool)
         parser.add_argument(
             "--" + field.name.replace("_", "-"),
-            **({"action": argparse.BooleanOptionalAction} if is_switch else {"type": type(field.default)}),
+            **({"action": argparse.BooleanOptionalAction} if is_switch else {"type": field.metadata["kind"]}),
             default=argparse.SUPPRESS,
-            help=f"{field.metadata['help']} (default: {field.default})",
+            help=field.metadata["help"] + ("" if field.default is None else f" (default: {field.default})"),
         )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
-    recipe = Recipe.read(arguments.recipe) if arguments.recipe else Recipe()
     names = {field.name for field in dataclasses.fields(Recipe)}
-    recipe = dataclasses.replace(recipe, **{k: v for k, v in vars(arguments).items() if k in names})
+    given = {name: value for name, value in vars(arguments).items() if name in names}
+    recipe = dataclasses.replace(Recipe.read(arguments.recipe), **given) if arguments.recipe else Recipe(**given)
     history = train(arguments.records, arguments.output, recipe)
     from keras_i3d.training.fit import best_epoch
 

@@ -1,13 +1,12 @@
-"""The Inflated Inception-v1 as data: a table for space, an overlay for time, the spelling of scopes.
+"""The Inflated Inception-v1 as data: the table for space, and the spelling of its scopes.
 
-Space is read from Szegedy et al. 2015 (Going Deeper with Convolutions), Table 1; time from Carreira &
-Zisserman 2017 (Quo Vadis, Action Recognition?), section 2.4 and figure 3. Imports nothing of the package.
+Space is read from Szegedy et al. 2015 (Going Deeper with Convolutions), Table 1. Time is an overlay
+(`keras_i3d.models.time_plan`). Imports nothing of the package.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -86,78 +85,28 @@ ROWS: tuple[Conv | Pool | Mixed, ...] = (
 
 HEAD = "Logits"
 HEAD_CONV = "Logits/Conv3d_0c_1x1"
+HEAD_POOL = "AvgPool3D"
 HEAD_WINDOW = 7  # of the last average pool, in space
 END_POINTS = (*(row.scope for row in ROWS), HEAD, "Predictions")
 
-_MIXED_TAGS = tuple(row.tag for row in ROWS if isinstance(row, Mixed))
-_POOL_TAGS = tuple(row.tag for row in ROWS if isinstance(row, Pool))
-_CONV_TAGS = tuple(row.tag for row in ROWS if isinstance(row, Conv))
+MIXED_TAGS = tuple(row.tag for row in ROWS if isinstance(row, Mixed))
+POOL_TAGS = tuple(row.tag for row in ROWS if isinstance(row, Pool))
+STEM_CONV_TAGS = tuple(row.tag for row in ROWS if isinstance(row, Conv))
+CONV_TAGS = (*STEM_CONV_TAGS, *MIXED_TAGS)
 
-VALID_TAGS = {
-    "conv": (*_CONV_TAGS, *_MIXED_TAGS),
-    "pool": (*_POOL_TAGS, *_MIXED_TAGS, HEAD),
-    "stride": (*(tag for tag in _CONV_TAGS if tag == "1a"), *_POOL_TAGS),
-}
+_IN_TWO_DIMENSIONS = {"Conv3d": "Conv2d", "conv_3d": "conv_2d", "MaxPool3d": "MaxPool", "AvgPool3D": "AvgPool2D"}
 
 
-@dataclass(frozen=True)
-class TimePlan:
-    """The extent in time of every layer, by tag; a tag that is not named has extent 1.
+def layer_name(scope: str, rank: int = 3) -> str:
+    """Spell a checkpoint's scope as a Keras layer name: ``/`` becomes ``__``.
 
-    Attributes:
-        conv: Temporal kernel of a stem convolution, or of the 3x3 convolutions of a Mixed block. Odd.
-        pool: Temporal window of a stem pool, of a Mixed block's branch pool, or of the last average pool
-            (tag ``"Logits"``).
-        stride: Temporal stride of a stem convolution or pool.
-
-    A plan of one's own is one ``dataclasses.replace``::
-
-        replace(I3D_PLAN, conv={**I3D_PLAN.conv, "5b": 1, "5c": 1})
-
-    Raises:
-        ValueError: A tag is unknown, a number is less than 1, or a convolution kernel is even.
+    Args:
+        scope: Name in DeepMind's spelling, such as ``Mixed_3b/Branch_0/Conv3d_0a_1x1``.
+        rank: 3 for a network in space and time; 2 for the 2-D network, whose names are TF-Slim's
+            (``Conv2d_0a_1x1``, ``MaxPool_2a_3x3``).
     """
-
-    conv: Mapping[str, int] = field(default_factory=dict)
-    pool: Mapping[str, int] = field(default_factory=dict)
-    stride: Mapping[str, int] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        for part in (f.name for f in fields(self)):
-            for tag, extent in getattr(self, part).items():
-                if tag not in VALID_TAGS[part]:
-                    raise ValueError(
-                        f"time plan: {part} has no layer {tag!r}; its layers are {', '.join(VALID_TAGS[part])}"
-                    )
-                if not isinstance(extent, int) or extent < 1:
-                    raise ValueError(f"time plan: {part}[{tag!r}] must be an integer of at least 1, got {extent!r}")
-                if part == "conv" and extent % 2 == 0:
-                    raise ValueError(f"time plan: conv[{tag!r}] must be odd (1, 3, 5, ...), got {extent}")
-
-
-I3D_PLAN = TimePlan(
-    conv={"1a": 7, "2c": 3} | dict.fromkeys(_MIXED_TAGS, 3),
-    pool={"4a": 3, "5a": 2, HEAD: 2} | dict.fromkeys(_MIXED_TAGS, 3),
-    stride={"1a": 2, "4a": 2, "5a": 2},
-)
-PER_FRAME_PLAN = TimePlan()
-
-TIME_PLANS = {"i3d": I3D_PLAN, "per_frame": PER_FRAME_PLAN}
-
-
-def time_plan(plan: str | TimePlan) -> TimePlan:
-    """Return the plan of a name, or the plan itself.
-
-    Raises:
-        ValueError: The name is unknown.
-    """
-    if isinstance(plan, TimePlan):
-        return plan
-    if plan not in TIME_PLANS:
-        raise ValueError(f"unknown time plan {plan!r}; known: {', '.join(TIME_PLANS)}, or a TimePlan")
-    return TIME_PLANS[plan]
-
-
-def layer_name(scope: str) -> str:
-    """Spell a checkpoint's scope as a Keras layer name: ``/`` becomes ``__``."""
-    return scope.replace("/", "__")
+    name = scope.replace("/", "__")
+    if rank == 2:
+        for in_three, in_two in _IN_TWO_DIMENSIONS.items():
+            name = name.replace(in_three, in_two)
+    return name

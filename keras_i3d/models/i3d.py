@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,26 +12,30 @@ import numpy as np
 from keras import layers, ops
 
 from keras_i3d import streams
-from keras_i3d.models import architecture, heads, inception
-from keras_i3d.models.architecture import TimePlan
+from keras_i3d.models import architecture, arguments, heads, starting_weights
+from keras_i3d.models import time_plan as time_plans
+from keras_i3d.models.inception import BatchNorm, Trunk
+from keras_i3d.models.time_plan import TimePlan
 from keras_i3d.streams import FLOW_BOUND
 
 FRAMES, SIZE = 64, 224  # of a training clip in the paper
+CLASSES = 400  # of Kinetics-400
 
 
 def I3D(
     include_top: bool = True,
-    weights: str | None = "kinetics",
+    weights: str | os.PathLike | None = "kinetics",
     input_tensor: Any = None,
     input_shape: tuple[int | None, ...] | None = None,
     pooling: str | None = None,
-    classes: int = 400,
+    classes: int | None = None,
     classifier_activation: str | None = "softmax",
     name: str = "i3d",
     *,
     modality: str = "rgb",
     dropout_rate: float = 0.5,
     time_plan: str | TimePlan = "i3d",
+    temporal_padding: str | None = None,
     batch_norm_momentum: float = 0.999,
     synchronized_batch_norm: bool = False,
 ) -> keras.Model:
@@ -42,18 +48,27 @@ def I3D(
 
     Args:
         include_top: Whether to end in the classifier.
-        weights: ``"kinetics"`` (DeepMind's: ImageNet, then Kinetics-400), the path of a TensorFlow
-            checkpoint in DeepMind's layout (with or without ``.index``), or None for random values.
+        weights: ``"kinetics"`` (DeepMind's: ImageNet, then Kinetics-400), ``"kinetics_scratch"`` (Kinetics-400
+            alone), ``"kinetics600"`` (Kinetics-600 alone, rgb only), ``"imagenet"`` (TF-Slim's Inception-v1,
+            inflated), the path of a file of weights (a TensorFlow checkpoint in DeepMind's layout,
+            ``.weights.h5``, ``.keras``, or the ``.pt`` of a PyTorch port), or None for random values.
         input_tensor: Keras tensor to build upon, in place of a new Input layer; it tells the shape.
         input_shape: (time, height, width, channels), by default (64, 224, 224, channels of the modality).
         pooling: Without the top: None for the map of Mixed_5c, ``"avg"`` or ``"max"`` for (batch, 1024).
-        classes: Number of classes of the classifier.
+        classes: Number of classes of the classifier; by default as many as the weights have, else 400. Where
+            it differs from the weights', everything but the last layer is loaded and the last layer is new,
+            which is logged: ``I3D(weights="kinetics", classes=101)`` starts a fine-tuning. (keras.applications
+            refuses that.)
         classifier_activation: ``"softmax"``, or None to end in the layer ``Logits``.
         name: Name of the model.
         modality: ``"rgb"`` or ``"flow"``.
         dropout_rate: Share of features dropped before the classifier in training; .5 is DeepMind's setting.
-        time_plan: ``"i3d"``, ``"per_frame"`` (all temporal kernels, pools and strides 1: the 2-D network on
-            every frame, averaged), or a `TimePlan`.
+        time_plan: Extents in time: ``"i3d"``, ``"i2d"`` (kernels in space alone), ``"per_frame"`` (the 2-D
+            network on every frame, averaged), ``"top_heavy:4b"``, ``"bottom_heavy:3c"``, ``"s3d"`` (separable),
+            ``"s3d_g"`` (with self-gating), or a `TimePlan`.
+        temporal_padding: ``"zeros"`` as in the original, or ``"edge"``: convolutions see the first and the last
+            step again, so that a still video gives at every step what the 2-D network gives of the image. By
+            default what the time plan says (zeros).
         batch_norm_momentum: .999 as in the original; .9 suits a training of a few hundred steps.
         synchronized_batch_norm: Share batch statistics between the replicas of a distribution strategy.
 
@@ -63,87 +78,34 @@ def I3D(
 
     Raises:
         ValueError: An argument is not one of those named, or they do not fit each other.
-        FileNotFoundError: ``weights`` is neither a known name nor a checkpoint.
-        CheckpointMismatch: The checkpoint is not exactly this network's.
+        FileNotFoundError: ``weights`` is neither a known name nor a file of weights.
+        CheckpointMismatch: The file is not exactly this network's; nothing of it is used.
         WeightsUnavailable: Named weights can be neither found nor fetched.
     """
-    if input_tensor is not None and not keras.utils.is_keras_tensor(input_tensor):
-        raise ValueError(f"input_tensor must be a Keras tensor, such as keras.Input(...), got {type(input_tensor)}")
-    plan = architecture.time_plan(time_plan)
-    channels = streams.channels(modality)
-    _check_top(include_top, weights, pooling, classes, classifier_activation)
-    shape = _checked_shape(input_shape, input_tensor, channels, modality)
+    arguments.check_pooling(pooling)
+    arguments.check_classifier(classes, classifier_activation, dropout_rate, weights if include_top else None)
+    plan = time_plans.time_plan(time_plan)
+    if temporal_padding is not None:
+        plan = dataclasses.replace(plan, padding=temporal_padding)
+    default = (FRAMES, SIZE, SIZE, streams.channels(modality))
+    shape = arguments.checked_shape(input_shape, default, input_tensor=input_tensor, modality=modality)
+    start = starting_weights.find(weights, network="I3D", modality=modality)
 
     inputs = layers.Input(shape, name=modality) if input_tensor is None else input_tensor
-
-    batch_norm = inception.BatchNorm(batch_norm_momentum, synchronized_batch_norm)
-    x = inception.trunk(inputs, plan, batch_norm)
+    x = Trunk(plan, BatchNorm(batch_norm_momentum, synchronized_batch_norm))(inputs)
     if include_top:
         x = heads.classifier(
             x,
-            classes=classes,
+            classes=classes or start.classes or CLASSES,
             pool_time=plan.pool.get(architecture.HEAD, 1),
             dropout_rate=dropout_rate,
             activation=classifier_activation,
         )
-    elif pooling == "avg":
-        x = layers.GlobalAveragePooling3D(name="avg_pool")(x)
-    elif pooling == "max":
-        x = layers.GlobalMaxPooling3D(name="max_pool")(x)
-
-    if input_tensor is not None:
-        sources = keras.utils.get_source_inputs(input_tensor)
-        inputs = sources[0] if len(sources) == 1 else sources
-    model = keras.Model(inputs, x, name=name)
-    if weights is not None:
-        _load(model, weights, modality)
+    else:
+        x = heads.features(x, pooling)
+    model = keras.Model(arguments.sources(inputs, input_tensor), x, name=name)
+    start.load_into(model)
     return model
-
-
-def _load(model: keras.Model, weights: str, modality: str) -> None:
-    from keras_i3d.checkpoints import catalogue, download, load  # they need TensorFlow, the network does not
-
-    if weights in catalogue.names():
-        load.load_checkpoint(model, download.checkpoint(catalogue.row(weights, modality)))
-    elif load.is_checkpoint(weights):
-        load.load_checkpoint(model, weights)
-    else:
-        raise FileNotFoundError(
-            f"weights={str(weights)!r} is neither a known name ({', '.join(catalogue.names())}) nor a "
-            "TensorFlow checkpoint (no such file with .index)"
-        )
-
-
-def _check_top(
-    include_top: bool, weights: str | None, pooling: str | None, classes: int, activation: str | None
-) -> None:
-    if pooling not in (None, "avg", "max"):
-        raise ValueError(f"pooling must be None, 'avg' or 'max', got {pooling!r}")
-    if not isinstance(classes, int | np.integer) or isinstance(classes, bool) or classes < 1:
-        raise ValueError(f"classes must be an integer of at least 1, got {classes!r}")
-    if include_top and weights == "kinetics" and classes != 400:
-        raise ValueError(
-            f"weights='kinetics' with include_top=True has 400 classes, got classes={classes}; "
-            "use include_top=False or weights=None"
-        )
-    if include_top and weights is not None and activation not in (None, "softmax"):
-        raise ValueError(f"with loaded weights classifier_activation must be 'softmax' or None, got {activation!r}")
-
-
-def _checked_shape(
-    input_shape: Sequence[int | None] | None, input_tensor: Any, channels: int, modality: str
-) -> tuple[int | None, ...]:
-    if input_tensor is not None:
-        shape = tuple(input_tensor.shape[1:])
-    else:
-        shape = (FRAMES, SIZE, SIZE, channels) if input_shape is None else tuple(input_shape)
-    if len(shape) != 4:
-        raise ValueError(f"input_shape must be (time, height, width, channels), got {shape}")
-    if shape[-1] != channels:
-        raise ValueError(f"modality {modality!r} has {channels} channels, got input_shape={shape}")
-    if any(size is not None and size < 1 for size in shape):
-        raise ValueError(f"every axis of input_shape must be at least 1, or None; got {shape}")
-    return shape
 
 
 def preprocess_input(x: Any, *, modality: str = "rgb") -> Any:
@@ -173,8 +135,8 @@ def decode_predictions(
     Args:
         predictions: Float array of shape (batch, classes).
         top: Number of classes to name, best first.
-        class_names: Names in the order of the classes; by default those of Kinetics-400, which come with
-            the published weights.
+        class_names: Names in the order of the classes; by default those of Kinetics-400 or Kinetics-600, by
+            the number of classes, which come with the published weights.
 
     Returns:
         For each clip a list of (class index, class name, value).
@@ -182,15 +144,13 @@ def decode_predictions(
     Raises:
         ValueError: The array has another shape, or another number of classes than there are names, or ``top``
             is less than 1.
-        WeightsUnavailable: The names of Kinetics-400 can be neither found nor fetched.
+        WeightsUnavailable: The names of Kinetics can be neither found nor fetched.
     """
     if top < 1:
         raise ValueError(f"top must be at least 1, got {top}")
     values = np.asarray(predictions)
     if class_names is None:
-        from keras_i3d.checkpoints import catalogue, download
-
-        class_names = download.class_names(catalogue.row("kinetics", "rgb"))
+        class_names = _published_class_names(values.shape)
     if values.ndim != 2 or values.shape[1] != len(class_names):
         raise ValueError(
             f"predictions must have shape (batch, {len(class_names)}), one value for each class name; "
@@ -198,3 +158,16 @@ def decode_predictions(
         )
     order = np.argsort(-values, axis=1, kind="stable")[:, :top]
     return [[(int(i), class_names[i], float(row[i])) for i in best] for row, best in zip(values, order, strict=True)]
+
+
+def _published_class_names(shape: tuple[int, ...]) -> list[str]:
+    from keras_i3d.checkpoints import catalogue, download
+
+    published = {row.classes: row for row in reversed(catalogue.rows()) if row.network == "I3D"}
+    if len(shape) != 2 or shape[1] not in published:
+        known = " or ".join(str(classes) for classes in sorted(published))
+        raise ValueError(
+            f"predictions must have shape (batch, {known}) to be named as Kinetics' classes, got {shape}; give the "
+            "names of other classes as class_names"
+        )
+    return download.class_names(published[shape[1]])

@@ -53,6 +53,7 @@ def open_classifier(model: str | os.PathLike, *, modality: str = "rgb") -> Class
     if not finished_model.is_published(model) and Path(model).is_dir():
         return _open_saved_model(Path(model))
     finished = finished_model.load(model, modality=modality)
+    finished.check_takes_whole_videos()
     spec = signature.input_spec(finished.preparation.modality)
     function = tf.function(signature.serving_function(finished), input_signature=[spec])
     return Classifier(finished.class_names, finished.preparation, function)

@@ -38,6 +38,7 @@ def export(model: str | os.PathLike | FinishedModel, output: str | os.PathLike) 
         OutputFolderError: The folder holds something else than versions, or cannot be written.
     """
     finished = model if isinstance(model, FinishedModel) else finished_model.load(model)
+    finished.check_takes_whole_videos()
     output = Path(output)
     try:
         output.mkdir(parents=True, exist_ok=True)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import keras
 
 from keras_i3d.progress import Bar
+from keras_i3d.training import objective
 
 _WORDS = {"loss": "loss", "top1": "top-1", "val_loss": "val loss", "val_top1": "val top-1"}
 
@@ -41,5 +42,6 @@ class ShowProgress(keras.callbacks.Callback):
         self.bar.log(self._line(logs))
 
     def _line(self, logs: Mapping[str, float] | None) -> str:
-        numbers = (f"{word} {logs[key]:.3f}" for key, word in _WORDS.items() if logs and key in logs)
+        values = objective.numbers(logs)
+        numbers = (f"{word} {values[key]:.3f}" for key, word in _WORDS.items() if key in values)
         return "  ".join([f"epoch {self.epoch}/{self.params['epochs']}", *numbers])

@@ -21,11 +21,10 @@ from keras_i3d import labels, progress
 from keras_i3d.clips import pipeline
 from keras_i3d.clips.preparation import Preparation
 from keras_i3d.errors import RecordError, TrainingError, first_line
-from keras_i3d.models.i3d import I3D
+from keras_i3d.models import networks
 from keras_i3d.records import shards
 from keras_i3d.run_folder import claim, replacing, write_json
-from keras_i3d.streams import CHANNELS
-from keras_i3d.training import optimiser
+from keras_i3d.training import objective, optimiser
 from keras_i3d.training.display import ShowProgress
 from keras_i3d.training.recipe import FILE_NAME as RECIPE
 from keras_i3d.training.recipe import Recipe
@@ -44,7 +43,7 @@ def fit(
     description: str = "training",
     verbose: bool = True,
 ) -> list[dict[str, float]]:
-    """Train an I3D from scratch on the split ``train``, validated on ``val`` where there is one.
+    """Train a network from scratch on the split ``train``, validated on ``val`` where there is one.
 
     One seed gives one run; to the last bit after `determinism.repeat_exactly`, which ``keras-i3d train`` calls.
     The best epoch is the one of the highest top-1 accuracy on ``val``,
@@ -67,8 +66,10 @@ def fit(
         TrainingError: The loss is not a number.
     """
     recipe = recipe or Recipe()
+    protocol = networks.network(recipe.network).protocol(recipe.modality)
     manifest = shards.read_manifest(records)
-    shards.check_fits(records, manifest, modality=recipe.modality)
+    for modality in protocol.modalities:
+        shards.check_fits(records, manifest, modality=modality)
     steps = manifest.clips.get("train", 0) // recipe.batch_size
     if not steps:
         raise RecordError(
@@ -89,7 +90,7 @@ def fit(
         labels.write(folder / labels.FILE_NAME, class_names)
         write_json(folder / RECIPE, recipe.to_json())
         made = manifest.settings
-        Preparation(recipe.modality, made["fps"], made["short_side"], recipe.size).write(folder)
+        Preparation(recipe.modality, made["fps"], made["short_side"], recipe.size, recipe.network).write(folder)
 
         done = int(model.optimizer.iterations) // steps
         keeper = _Keeper(folder, history[:done], has_val="val" in manifest.clips)
@@ -129,25 +130,30 @@ def best_epoch(history: Sequence[dict[str, float]]) -> dict[str, float]:
 
 
 def _data(records: str | os.PathLike, manifest: shards.Manifest, recipe: Recipe, *, first_epoch: int) -> dict[str, Any]:
-    """Return the arguments of Keras's fit that feed it: the one stream of the recipe, and its labels."""
+    """Return the arguments of Keras's fit that feed it: the streams of the recipe, and what to say of them."""
+    protocol = networks.network(recipe.network).protocol(recipe.modality)
 
-    def only(batches: tf.data.Dataset) -> tf.data.Dataset:
-        return batches.map(lambda inputs, label: (inputs[recipe.modality], label))
+    def fed(batches: tf.data.Dataset) -> tf.data.Dataset:
+        def pair(inputs: dict[str, Any], label: Any) -> tuple[Any, Any]:
+            x = inputs if len(inputs) > 1 else inputs[recipe.modality]
+            return x, objective.targets(label, protocol, recipe.frames)
+
+        return batches.map(pair)
 
     clip = {
         "frames": recipe.frames,
         "size": recipe.size,
         "batch_size": recipe.batch_size,
-        "modalities": (recipe.modality,),
+        "modalities": protocol.streams,
     }
     train = pipeline.training_clips(
         shards.find(records, "train"), flips=recipe.flips, seed=recipe.seed, first_epoch=first_epoch, **clip
     )
     if "val" not in manifest.clips:
-        return {"x": only(train)}
+        return {"x": fed(train)}
     return {
-        "x": only(train),
-        "validation_data": only(pipeline.centre_clips(shards.find(records, "val"), **clip)),
+        "x": fed(train),
+        "validation_data": fed(pipeline.centre_clips(shards.find(records, "val"), **clip)),
         "validation_steps": math.ceil(manifest.clips["val"] / recipe.batch_size),
     }
 
@@ -166,21 +172,18 @@ def _start_or_resume(folder: Path, recipe: Recipe, classes: int, steps: int) -> 
             variable.assign(state)
         return model
     keras.utils.set_random_seed(recipe.seed)
-    model = I3D(
-        weights=None,
-        input_shape=(None, recipe.size, recipe.size, CHANNELS[recipe.modality]),
-        classes=classes,
+    network = networks.build(
+        recipe.network,
         modality=recipe.modality,
-        dropout_rate=recipe.dropout_rate,
+        frames=recipe.frames,
+        size=recipe.size,
         time_plan=recipe.time_plan,
+        classes=classes,
+        dropout_rate=recipe.dropout_rate,
         batch_norm_momentum=recipe.batch_norm_momentum,
     )
-    model.compile(
-        optimiser.build(recipe, steps * recipe.epochs),
-        keras.losses.SparseCategoricalCrossentropy(),
-        metrics=[keras.metrics.SparseCategoricalAccuracy(name="top1")],
-    )
-    return model
+    protocol = networks.network(recipe.network).protocol(recipe.modality)
+    return objective.compiled(network, optimiser.build(recipe, steps * recipe.epochs), protocol)
 
 
 def _random_states(model: keras.Model) -> list[keras.Variable]:
@@ -189,7 +192,7 @@ def _random_states(model: keras.Model) -> list[keras.Variable]:
 
 def _save_plain(model: keras.Model, path: Path) -> None:
     """Save a model without its optimiser, whole or not at all."""
-    _save(keras.Model(model.inputs[0], model.outputs[0], name=model.name), path)
+    _save(objective.finished(model), path)
 
 
 def _save(model: keras.Model, path: Path) -> None:
@@ -207,7 +210,7 @@ class _Keeper(keras.callbacks.Callback):
         self.random_states = json.loads(before.read_text("utf-8"))[: len(history)] if history else []
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        entry = {"epoch": epoch + 1} | {name: float(value) for name, value in (logs or {}).items()}
+        entry = {"epoch": epoch + 1} | objective.numbers(logs)
         self.history.append(entry)
         if self.has_val and best_epoch(self.history) is entry:
             _save_plain(self.model, self.folder / "best.keras")

@@ -9,34 +9,43 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from keras_i3d import streams
 from keras_i3d.errors import TrainingError
-from keras_i3d.models import architecture
+from keras_i3d.models import networks, time_plan
+from keras_i3d.protocol import Protocol
 
 FILE_NAME = "recipe.json"
 OPTIMISERS = ("sgd", "adam")
 
 
-def _option(default: Any, text: str) -> Any:
-    """Declare a field with the sentence that documents it, here and in ``keras-i3d train --help``."""
-    return field(default=default, metadata={"help": text})
+def _option(default: Any, text: str, kind: type | None = None) -> Any:
+    """Declare a field with its type and the sentence that documents it, here and in ``keras-i3d train --help``."""
+    return field(default=default, metadata={"help": text, "kind": kind or type(default)})
 
 
 @dataclass(frozen=True)
 class Recipe:
     """A training run from scratch; the clip is the paper's (Carreira & Zisserman 2017, section 2.5).
 
-    The fields' meanings stand in ``keras-i3d train --help``. The optimiser, the schedule and the momentum of
+    The fields' meanings stand in ``keras-i3d train --help``. ``modality``, ``frames`` and ``size`` given as None
+    become what the paper trains the network on. The optimiser, the schedule and the momentum of
     batch norm are chosen for small data sets: the paper's 110,000 steps are not the default here.
 
     Raises:
         ValueError: A value is out of range.
     """
 
-    modality: str = _option("rgb", "stream to train on: rgb or flow")
-    frames: int = _option(64, "frames of a training clip")
-    size: int = _option(224, "height and width of a clip; frames are resized to a short side of size x 256/224")
-    time_plan: str = _option("i3d", "temporal extent of the layers: i3d, or per_frame (all 1)")
+    network: str = _option("i3d", f"one of {', '.join(networks.NETWORKS)}")
+    modality: str | None = _option(None, "streams to train on: rgb, flow or both; by default the network's", str)
+    frames: int | None = _option(
+        None, "consecutive frames of the video that a clip covers; by default the network's, 64 for i3d", int
+    )
+    size: int | None = _option(
+        None,
+        "height and width of a clip, by default the network's, 224 for i3d; frames are resized to a short side of "
+        "size x 256/224",
+        int,
+    )
+    time_plan: str = _option("i3d", f"extents in time of i3d's layers: {time_plan.SPELLINGS}")
     epochs: int = _option(30, "passes over the training videos")
     batch_size: int = _option(6, "clips of one step")
     optimiser: str = _option("adam", "adam, or sgd with a momentum of .9")
@@ -47,17 +56,23 @@ class Recipe:
     seed: int = _option(0, "of the weights, the order, the clips and the crops")
 
     def __post_init__(self) -> None:
+        protocol = self._protocol()
+        for name, usual in (("frames", protocol.train_frames), ("size", protocol.size)):
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, usual)
         for one in fields(self):
-            value, kind = getattr(self, one.name), type(one.default)
+            value, kind = getattr(self, one.name), one.metadata["kind"]
             if type(value) is not kind and not (kind is float and type(value) is int):
                 raise ValueError(f"{one.name} must be of type {kind.__name__}, got {value!r}")
-        streams.channels(self.modality)
-        architecture.time_plan(self.time_plan)
+        object.__setattr__(self, "time_plan", time_plan.spelling(self.time_plan))
+        if self.time_plan != "i3d" and not networks.network(self.network).has_time_plan:
+            raise ValueError(f"network {self.network!r} has no time plan to choose, got {self.time_plan!r}")
         if self.optimiser not in OPTIMISERS:
             raise ValueError(f"unknown optimiser {self.optimiser!r}; known: {', '.join(OPTIMISERS)}")
-        for name in ("frames", "size", "epochs", "batch_size"):
+        for name in ("epochs", "batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        self._check_clip(protocol)
         if self.seed < 0:
             raise ValueError(f"seed must be at least 0, got {self.seed}")
         if not 0 < self.learning_rate < math.inf:
@@ -65,6 +80,24 @@ class Recipe:
         for name in ("dropout_rate", "batch_norm_momentum"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)}")
+
+    def _check_clip(self, protocol: Protocol) -> None:
+        least = networks.network(self.network).least
+        for name, smallest in zip(("frames", "size"), least, strict=True):
+            if getattr(self, name) < smallest:
+                raise ValueError(
+                    f"{name} must be at least {smallest} for network {self.network!r}, got {getattr(self, name)}"
+                )
+        if self.frames % protocol.period:
+            raise ValueError(
+                f"frames must be a multiple of {protocol.period} for network {self.network!r}, got {self.frames}"
+            )
+
+    def _protocol(self) -> Protocol:
+        chosen = networks.network(self.network)
+        if self.modality is None:
+            object.__setattr__(self, "modality", chosen.modality)
+        return chosen.protocol(self.modality)
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON values."""

@@ -18,8 +18,27 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
         "fps": 12.5,
         "short_side": 37,
         "size": 32,
+        "network": "i3d",
     }
     assert Preparation.read(tmp_path) == PREPARATION
+
+
+def test_a_network_of_two_streams_is_written_and_read_back(tmp_path: Path) -> None:
+    preparation = replace(PREPARATION, modality="both", network="two_stream")
+    preparation.write(tmp_path)
+    assert Preparation.read(tmp_path) == preparation
+
+
+def test_a_file_from_before_there_were_other_networks_is_i3ds(tmp_path: Path) -> None:
+    (tmp_path / FILE_NAME).write_text('{"modality": "rgb", "fps": 25, "short_side": 256, "size": 224}')
+    assert Preparation.read(tmp_path) == Preparation("rgb", 25, 256, 224, "i3d")
+
+
+@pytest.mark.parametrize("name", ["fps", "short_side", "size"])
+@pytest.mark.parametrize("value", [0, -1, "25", None, True])
+def test_what_is_no_number_above_0_is_refused(name: str, value: object) -> None:
+    with pytest.raises(ValueError, match=rf"^{name} must be a number above 0, got {value!r}$"):
+        replace(PREPARATION, **{name: value})
 
 
 def test_where_there_is_none_none_is_read(tmp_path: Path) -> None:
@@ -28,7 +47,7 @@ def test_where_there_is_none_none_is_read(tmp_path: Path) -> None:
 
 
 def test_an_unknown_modality_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"^unknown modality 'depth'; known: rgb, flow$"):
+    with pytest.raises(ValueError, match=r"^unknown modality 'depth'; known: rgb, flow, both$"):
         replace(PREPARATION, modality="depth")
 
 

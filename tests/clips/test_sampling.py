@@ -77,5 +77,19 @@ def test_the_whole_video_is_all_frames_or_the_middle_250(call: Callable, availab
     assert sampling.WHOLE_VIDEO_FRAMES == 250
 
 
+@pytest.mark.parametrize(("available", "most", "multiple"), [(1, 250, 10), (9, 250, 10), (12, 250, 10), (250, 250, 10)])
+@pytest.mark.parametrize("window", [False, True])
+def test_whole_groups_are_taken_from_the_middle_and_short_videos_start_over(
+    call: Callable, available: int, most: int, multiple: int, window: bool
+) -> None:
+    if window:  # as 3D-ConvNet is tested
+        most, multiple = 240, 16
+    indices = call(lambda n: sampling.whole_video(n, most, multiple), available).tolist()
+    assert len(indices) % multiple == 0
+    assert multiple <= len(indices) <= most
+    assert max(available, multiple) - len(indices) < multiple or len(indices) == most
+    assert indices == literal_clip(max(0, (available - len(indices)) // 2), available, len(indices))
+
+
 def test_the_longest_clip_may_be_chosen(call: Callable) -> None:
     assert call(lambda n: sampling.whole_video(n, 3), 8).tolist() == [2, 3, 4]

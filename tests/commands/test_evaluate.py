@@ -1,9 +1,16 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
+import tensorflow as tf
 
-from keras_i3d import cli
+from keras_i3d import cli, finished_model
+from keras_i3d.clips import pipeline
+from keras_i3d.commands.evaluate import evaluate
+from keras_i3d.models.c3d import C3D
+from keras_i3d.models.two_stream import TwoStream
+from keras_i3d.records import shards
 
 
 def run(model, records, *more: str) -> int:
@@ -64,3 +71,37 @@ def test_a_model_that_is_none_is_one_line(records, tmp_path, capsys, model) -> N
     assert run(tmp_path / model, records) == 1
     error = capsys.readouterr().err
     assert model in error and error.count("\n") == 1
+
+
+def test_a_network_of_fixed_clips_is_tested_window_by_window(records, tmp_path) -> None:
+    C3D(input_shape=(4, 32, 32, 3), classes=8).save(tmp_path / "model.keras")
+    shutil.copy(records / "labels.txt", tmp_path)
+    evaluation = evaluate(tmp_path / "model.keras", records)
+    network = finished_model.load(tmp_path / "model.keras").logits_network()
+    videos = pipeline.whole_videos(shards.find(records, "test"), size=32)  # twelve frames each
+    for (inputs, _, _), logits in zip(videos, evaluation.answers.logits, strict=True):
+        windows = tf.reshape(inputs["rgb"], (3, 4, 32, 32, 3))
+        np.testing.assert_allclose(logits, np.mean(network(windows), axis=0), atol=1e-5)
+
+
+def test_a_network_of_snapshots_gets_the_middle_ones_and_their_flow(records, tmp_path) -> None:
+    TwoStream(input_shape=(None, 32, 32), classes=8).save(tmp_path / "model.keras")
+    shutil.copy(records / "labels.txt", tmp_path)
+    evaluation = evaluate(tmp_path / "model.keras", records)
+    network = finished_model.load(tmp_path / "model.keras").logits_network()
+    videos = pipeline.whole_videos(shards.find(records, "test"), size=32, modalities=("rgb", "flow"))
+    for (inputs, _, _), logits in zip(videos, evaluation.answers.logits, strict=True):
+        # of twelve frames the ten in the middle: the sixth of them, and the fields of all
+        clips = {"rgb": inputs["rgb"][tf.newaxis, 6:7], "flow": inputs["flow"][tf.newaxis, 1:11]}
+        np.testing.assert_allclose(logits, network(clips)[0], atol=1e-5)
+
+
+def test_records_without_flow_do_for_no_network_of_two_streams(records, tmp_path, capsys) -> None:
+    TwoStream(input_shape=(None, 32, 32), classes=8).save(tmp_path / "model.keras")
+    shutil.copy(records / "labels.txt", tmp_path)
+    shutil.copytree(records, tmp_path / "records")
+    manifest = json.loads((records / "manifest.json").read_text())
+    manifest["settings"]["flow"] = "none"
+    (tmp_path / "records/manifest.json").write_text(json.dumps(manifest))
+    assert run(tmp_path / "model.keras", tmp_path / "records") == 1
+    assert "holds no flow" in capsys.readouterr().err

@@ -1,7 +1,11 @@
 import json
 import shutil
 
+import pytest
+
 from keras_i3d import cli
+from keras_i3d.clips.preparation import Preparation
+from keras_i3d.models import networks
 
 
 def test_options_change_a_recipe_file_and_the_summary_names_the_best_epoch(
@@ -14,6 +18,32 @@ def test_options_change_a_recipe_file_and_the_summary_names_the_best_epoch(
     best = max(history, key=lambda entry: (entry["val_top1"], -entry["val_loss"]))
     expected = f"best.keras: epoch {best['epoch']} of 2, val top-1 {best['val_top1']:.1%}"
     assert expected in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("network", "frames"),
+    [
+        *(("c3d", 9), ("convnet_lstm", 10), ("two_stream", 10)),
+        pytest.param("two_stream_i3d", 9, marks=pytest.mark.slow),
+    ],
+)
+def test_every_network_goes_from_records_to_numbers(network: str, frames: int, records, tmp_path, capsys) -> None:
+    small = ["--frames", frames, "--size", 32, "--epochs", 1, "--batch-size", 4, "--no-flips"]
+    train = ["train", "--records", records, "--output", tmp_path / "run", "--network", network, *small]
+    assert cli.main([*map(str, train)]) == 0
+    assert "best.keras: epoch 1 of 1, val top-1 " in capsys.readouterr().out
+    (epoch,) = json.loads((tmp_path / "run/history.json").read_text())
+    assert epoch.keys() == {"epoch", "loss", "top1", "val_loss", "val_top1"}
+    assert 0 < epoch["loss"] < 20
+    preparation = Preparation.read(tmp_path / "run")
+    assert (preparation.network, preparation.modality) == (network, networks.network(network).modality)
+
+    model = tmp_path / "run/best.keras"
+    assert cli.main(["evaluate", "--model", str(model), "--records", str(records), "--json"]) == 0
+    values = json.loads(capsys.readouterr().out)
+    assert (values["videos"], sum(map(sum, values["confusion"]))) == (8, 8)
+    assert cli.main(["predict", "a.mp4", "--model", str(model)]) == 1
+    assert f"the network {network} (modality {preparation.modality}) can be eval" in capsys.readouterr().err
 
 
 def test_records_without_flow_are_refused_for_the_flow_stream(motion_folder, tmp_path, capsys) -> None:
@@ -31,7 +61,12 @@ def test_a_wrong_recipe_is_one_line(records, tmp_path, capsys) -> None:
     assert cli.main(["train", "--recipe", str(tmp_path / "recipe.json"), *common]) == 1
     assert "a recipe has no field 'frame'" in capsys.readouterr().err
     assert cli.main(["train", "--time-plan", "2d", *common]) == 2
-    assert "unknown time plan '2d'; known: i3d, per_frame" in capsys.readouterr().err
+    assert "unknown time plan '2d'; known: i3d, i2d, per_frame" in capsys.readouterr().err
+    assert cli.main(["train", "--network", "r3d", *common]) == 2
+    assert "unknown network 'r3d'; known: i3d, two_stream_i3d, convnet_lstm, c3d, " in capsys.readouterr().err
+    assert cli.main(["train", "--network", "two_stream", "--frames", "16", *common]) == 2
+    assert "frames must be a multiple of 10 for network 'two_stream', got 16" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
 
 
 def test_damaged_records_are_named(records, tmp_path, capsys) -> None:

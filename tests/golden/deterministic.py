@@ -8,7 +8,14 @@ import hashlib
 
 import numpy as np
 
-_RANGES = {"beta": (-0.2, 0.2), "moving_mean": (-0.2, 0.2), "moving_variance": (0.5, 1.5), "b": (-0.1, 0.1)}
+_RANGES = {
+    "beta": (-0.2, 0.2),
+    "moving_mean": (-0.2, 0.2),
+    "moving_variance": (0.5, 1.5),
+    "gamma": (0.5, 1.5),
+    "b": (-0.1, 0.1),  # the bias in DeepMind's files
+    "biases": (-0.1, 0.1),  # and in TF-Slim's
+}
 
 
 def _uniform(key: str, count: int) -> np.ndarray:
@@ -17,7 +24,7 @@ def _uniform(key: str, count: int) -> np.ndarray:
 
 
 def weight(name: str, shape: tuple[int, ...], salt: str) -> np.ndarray:
-    """Return the float32 value of a variable, named as in DeepMind's checkpoints without the stream's prefix."""
+    """Return the float32 value of a variable, named as in its checkpoint (of DeepMind's without the stream's scope)."""
     count = int(np.prod(shape))
     limit = np.sqrt(6.0 / (count // shape[-1]))
     low, high = _RANGES.get(name.split("/")[-1], (-limit, limit))
@@ -25,9 +32,9 @@ def weight(name: str, shape: tuple[int, ...], salt: str) -> np.ndarray:
 
 
 def clip(shape: tuple[int, ...], salt: str) -> np.ndarray:
-    """Return a float32 clip in [-1, 1): blocks of 4x16x16 of one colour, and noise."""
+    """Return a float32 clip (or image) in [-1, 1): blocks of 4x16x16 (16x16) of one colour, and noise."""
     key = f"{salt}|clip|{'x'.join(map(str, shape))}"
-    steps = (1, 4, 16, 16, 1)
+    steps = (1, 4, 16, 16, 1) if len(shape) == 5 else (1, 16, 16, 1)
     grid = [-(-n // step) for n, step in zip(shape, steps, strict=True)]
     coarse = _uniform(f"{key}|coarse", int(np.prod(grid))).reshape(grid)
     for axis, step in enumerate(steps):

@@ -9,7 +9,21 @@ from keras_i3d import labels
 from keras_i3d.clips.preparation import Preparation
 from keras_i3d.errors import OutputFolderError, RecordError, TrainingError
 from keras_i3d.training.fit import best_epoch, fit
+from keras_i3d.training.objective import ANSWER
 from keras_i3d.training.recipe import Recipe
+
+
+class Stop(keras.callbacks.Callback):
+    """Pull the plug as the second epoch begins."""
+
+    def on_epoch_begin(self, epoch: int, logs=None) -> None:
+        if epoch == 1:
+            raise InterruptedError("pulled the plug")
+
+
+def assert_equal_weights(path, other) -> None:
+    for mine, its in zip(weights_of(path), weights_of(other), strict=True):
+        assert np.array_equal(mine, its)
 
 
 def weights_of(path) -> list[np.ndarray]:
@@ -37,23 +51,16 @@ def test_the_model_sees_any_length(run_folder) -> None:
 def test_the_same_seed_gives_the_same_run(run_folder, records, tiny_recipe, tmp_path) -> None:
     again = fit(records, tmp_path / "run", tiny_recipe)
     assert again == json.loads((run_folder / "history.json").read_text())
-    for mine, its in zip(weights_of(tmp_path / "run/last.keras"), weights_of(run_folder / "last.keras"), strict=True):
-        assert np.array_equal(mine, its)
+    assert_equal_weights(tmp_path / "run/last.keras", run_folder / "last.keras")
 
 
 def test_a_run_that_was_stopped_goes_on_as_if_it_had_not(run_folder, records, tiny_recipe, tmp_path) -> None:
-    class Stop(keras.callbacks.Callback):
-        def on_epoch_begin(self, epoch: int, logs=None) -> None:
-            if epoch == 1:
-                raise InterruptedError("pulled the plug")
-
     with pytest.raises(InterruptedError):
         fit(records, tmp_path / "run", tiny_recipe, callbacks=[Stop()])
     assert (tmp_path / "run/checkpoint.keras").is_file()
     history = fit(records, tmp_path / "run", tiny_recipe)
     assert history == json.loads((run_folder / "history.json").read_text())
-    for mine, its in zip(weights_of(tmp_path / "run/last.keras"), weights_of(run_folder / "last.keras"), strict=True):
-        assert np.array_equal(mine, its)
+    assert_equal_weights(tmp_path / "run/last.keras", run_folder / "last.keras")
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == sorted(p.name for p in run_folder.iterdir())
 
 
@@ -101,3 +108,69 @@ def test_fewer_clips_than_a_batch_are_refused_first(records, tiny_recipe, tmp_pa
 def test_a_folder_that_holds_no_records_is_named(tmp_path) -> None:
     with pytest.raises(RecordError, match=r"no finished folder of records, which `keras-i3d make-tfrecords` writes"):
         fit(tmp_path, tmp_path / "run")
+
+
+@pytest.fixture(scope="module")
+def recurrent_recipe(tiny_recipe) -> Recipe:
+    """Return a recipe of ConvNet+LSTM: two steps, five frames apart."""
+    return dataclasses.replace(tiny_recipe, network="convnet_lstm", frames=10, batch_size=8)
+
+
+@pytest.fixture(scope="module")
+def recurrent_run(records, recurrent_recipe, tmp_path_factory):
+    """Return the run folder of ConvNet+LSTM."""
+    folder = tmp_path_factory.mktemp("recurrent") / "run"
+    fit(records, folder, recurrent_recipe)
+    return folder
+
+
+def test_a_network_with_a_loss_at_every_step_keeps_the_numbers_of_the_others(recurrent_run, records) -> None:
+    history = json.loads((recurrent_run / "history.json").read_text())
+    assert [set(entry) for entry in history] == [{"epoch", "loss", "top1", "val_loss", "val_top1"}] * 2
+    assert Preparation.read(recurrent_run) == Preparation("rgb", 25.0, 37, 32, "convnet_lstm")
+    model = keras.saving.load_model(recurrent_run / "best.keras")
+    assert (model.input.shape, model.output.shape, model.layers[-1].name) == (
+        (None, None, 32, 32, 3),
+        (None, 8),
+        ANSWER,
+    )
+    assert not model.compiled
+
+
+def test_a_stopped_run_of_a_recurrent_network_goes_on_as_if_it_had_not(
+    recurrent_run, records, recurrent_recipe, tmp_path
+) -> None:
+    with pytest.raises(InterruptedError):
+        fit(records, tmp_path / "run", recurrent_recipe, callbacks=[Stop()])
+    assert fit(records, tmp_path / "run", recurrent_recipe) == json.loads((recurrent_run / "history.json").read_text())
+    for mine, its in zip(
+        weights_of(tmp_path / "run/last.keras"), weights_of(recurrent_run / "last.keras"), strict=True
+    ):
+        assert np.array_equal(mine, its)
+
+
+@pytest.mark.slow
+def test_a_stopped_run_of_two_streams_goes_on_as_if_it_had_not(records, tiny_recipe, tmp_path) -> None:
+    recipe = dataclasses.replace(tiny_recipe, network="two_stream", modality="both", frames=10, batch_size=8)
+    whole = fit(records, tmp_path / "whole", recipe)
+    with pytest.raises(InterruptedError):
+        fit(records, tmp_path / "run", recipe, callbacks=[Stop()])
+    assert fit(records, tmp_path / "run", recipe) == whole
+    for mine, its in zip(
+        weights_of(tmp_path / "run/last.keras"), weights_of(tmp_path / "whole/last.keras"), strict=True
+    ):
+        assert np.array_equal(mine, its)
+
+
+@pytest.mark.slow
+def test_fused_streams_train_on_the_smallest_clips_that_they_take(records, tiny_recipe, tmp_path) -> None:
+    recipe = dataclasses.replace(
+        tiny_recipe, network="fused_two_stream", modality="both", frames=50, size=129, batch_size=2, epochs=1
+    )
+    (epoch,) = fit(records, tmp_path / "run", recipe)
+    assert 0 < epoch["loss"] < 20
+    model = keras.saving.load_model(tmp_path / "run/best.keras")
+    assert {tensor.name: tensor.shape for tensor in model.inputs} == {
+        "rgb": (None, None, 129, 129, 3),
+        "flow": (None, None, 129, 129, 2),
+    }
