@@ -1,0 +1,1 @@
+"""2-D networks into 3-D: kernels, weights, whole graphs, and the fixed point that proves it."""
