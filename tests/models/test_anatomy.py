@@ -1,0 +1,277 @@
+import dataclasses
+import math
+
+import keras
+import numpy as np
+import pytest
+
+from keras_i3d.models import anatomy
+from keras_i3d.models.anatomy import Sight
+from keras_i3d.models.architecture import END_POINTS
+from keras_i3d.models.c3d import C3D
+from keras_i3d.models.convnet_lstm import UNITS
+from keras_i3d.models.i3d import I3D
+from keras_i3d.models.inception_v1 import InceptionV1
+from keras_i3d.models.networks import NETWORKS
+from keras_i3d.models.time_plan import I3D_PLAN
+from keras_i3d.models.two_stream import TwoStream
+from keras_i3d.models.two_stream_i3d import TwoStreamI3D
+
+
+@pytest.fixture(scope="module", params=NETWORKS)
+def built(request):
+    """Return each network of the paper, for its training clip and 400 classes, and its name."""
+    return request.param, NETWORKS[request.param].function()(weights=None)
+
+
+def test_parameters_are_the_papers(built) -> None:
+    name, model = built
+    trainable, every = anatomy.parameters(model)
+    paper = NETWORKS[name].million_parameters
+    if paper is not None:
+        assert -0.5 <= trainable / 1e6 - paper <= 1
+    if name == "i3d":
+        assert (trainable, every) == (12_689_984, 12_704_544)
+    if name == "two_stream_i3d":
+        assert trainable == 12_689_984 + 12_668_032
+    assert trainable < every
+
+
+def test_flops_are_those_that_tensorflow_counts(built) -> None:
+    import tensorflow as tf
+    from tensorflow.python.framework import ops
+
+    name, model = built
+    signature = {tensor.name: tf.TensorSpec((1, *tensor.shape[1:])) for tensor in model.inputs}
+    inputs = signature if len(signature) > 1 else next(iter(signature.values()))
+    traced = tf.function(lambda x: model(x)).get_concrete_function(inputs).graph
+    kinds = ("Conv2D", "Conv3D", "MatMul", "BatchMatMul", "BatchMatMulV2")
+    counted = sum(
+        int(ops.get_stats_for_node_def(traced, operation.node_def, "flops").value or 0)
+        for operation in traced.get_operations()
+        if operation.type in kinds
+    )
+    if name == "convnet_lstm":
+        steps = model.get_layer("LSTM").output.shape[1]
+        counted += steps * 2 * UNITS * 4 * UNITS  # the recurrent matrix, in a loop that TensorFlow does not look into
+    assert anatomy.flops(model) == counted
+    if name == "i3d":
+        # Xie et al. 2018, table 1, has 107.9 billion multiply-adds
+        assert counted == 222_306_287_616 == pytest.approx(2 * 107.9e9, rel=0.035)
+
+
+def test_every_end_point_has_a_receptive_field(built) -> None:
+    name, model = built
+    found = anatomy.receptive_fields(model)
+    trunks = {"i3d": [""], "convnet_lstm": [""], "c3d": []}.get(name, ["rgb_stream/", "flow_stream/"])
+    for trunk in trunks:
+        for end_point in END_POINTS[: END_POINTS.index("Logits")]:
+            assert None not in next(iter(found[trunk + end_point].sights.values())).reach
+    whole = Sight((None, None, None), (None, None, None))
+    assert set(found["Logits"].sights.values()) == {whole}
+    assert set(found["Logits"].sights) == {tensor.name for tensor in model.inputs}
+    assert found["Predictions"].shape == (400,)
+
+
+@pytest.mark.parametrize(
+    ("builder", "multiply_adds"),
+    [("ResNet50", 3.8e9), ("MobileNet", 569e6)],  # He et al. 2016, table 1; Howard et al. 2017, table 8
+)
+def test_other_networks_cost_what_their_papers_say(builder: str, multiply_adds: float) -> None:
+    model = getattr(keras.applications, builder)(weights=None)
+    assert anatomy.flops(model) / 2 == pytest.approx(multiply_adds, rel=0.025)
+
+
+def test_axes_left_open_are_filled_in() -> None:
+    open_model = I3D(weights=None, input_shape=(None, None, None, 3))
+    shapes = {"rgb": (17, 64, 63, 3)}
+    model = I3D(weights=None, input_shape=shapes["rgb"])
+    assert anatomy.flops(open_model, shapes) == anatomy.flops(model)
+    assert anatomy.training_memory(open_model, shapes) == anatomy.training_memory(model)
+    assert anatomy.receptive_fields(open_model, shapes) == anatomy.receptive_fields(model)
+
+
+def test_nested_models_are_walked_into() -> None:
+    both = TwoStreamI3D(weights=None, input_shape=(9, 32, 32))
+    streams = [both.get_layer(name) for name in ("rgb_stream", "flow_stream")]
+    assert anatomy.flops(both) == sum(anatomy.flops(stream) for stream in streams)
+    found, alone = anatomy.receptive_fields(both), anatomy.receptive_fields(streams[1])
+    assert found["flow_stream/Mixed_4f"] == alone["Mixed_4f"]
+
+
+PAPER = {"MaxPool3d_2a_3x3": (7, 11, 11), "MaxPool3d_3a_3x3": (11, 27, 27), "MaxPool3d_4a_3x3": (23, 75, 75)}
+
+
+def test_receptive_fields_are_those_of_figure_3() -> None:
+    """The figure's last two count one Mixed block too few of the five before the last max pool."""
+    found = anatomy.receptive_fields(I3D(weights=None, input_shape=(16, 224, 224, 3)))
+    for name, reach in PAPER.items():
+        assert found[name].sights["rgb"].reach == reach
+    stride = np.array(found["Mixed_4f"].sights["rgb"].stride)
+    assert tuple(stride) == (4, 16, 16)
+    one_block = 2 * stride  # a 3x3x3 convolution
+    for name, reach in (("MaxPool3d_5a_2x2", (59, 219, 219)), ("AvgPool3D", (99, 539, 539))):
+        assert found[name].sights["rgb"].reach == tuple(np.array(reach) + one_block)
+
+
+def live_everywhere(model: keras.Model) -> keras.Model:
+    """Make all weights positive, so that nothing is cut off or cancels: what is seen makes a zero positive."""
+    for variable in model.trainable_variables:
+        if variable.path.endswith("kernel"):
+            fan_in = math.prod(variable.shape[:-1])
+            variable.assign(np.full(variable.shape, 1 / fan_in, "float32"))
+    return model
+
+
+def seen(model: keras.Model, names: list[str], shape: tuple[int, ...], axis: int) -> dict[str, list[np.ndarray]]:
+    """Return where along an axis a spark lights the middle position of each layer's map, and the one behind it."""
+    sparks = np.zeros((shape[axis], *shape), "float32")
+    for place in range(shape[axis]):
+        sparks[(place, *(slice(None),) * axis, place)] = 1e6
+    maps = keras.Model(model.inputs, {name: model.get_layer(name).output for name in names}).predict(
+        sparks, batch_size=32, verbose=0
+    )
+    found = {}
+    for name, values in maps.items():
+        lit = np.moveaxis(values.max(axis=-1), 1 + axis, 1).max(axis=(2, 3)) > 0
+        middle = lit.shape[1] // 2
+        found[name] = [np.flatnonzero(lit[:, position]) for position in (middle, middle + 1)]
+    return found
+
+
+SPLIT = dataclasses.replace(I3D_PLAN, conv={"1a": 5, "2c": 1, "3b": 3, "5b": 7}, separable=("3b",))
+
+
+@pytest.mark.parametrize(
+    ("builder", "options", "shape", "axis", "names"),
+    [
+        (I3D, {}, (136, 8, 8, 3), 0, [*END_POINTS[:-2], "AvgPool3D"]),
+        (I3D, {"time_plan": "s3d"}, (96, 8, 8, 3), 0, ["Conv3d_2c_3x3", "Mixed_4e"]),
+        (I3D, {"time_plan": SPLIT}, (96, 8, 8, 3), 0, ["Mixed_3b", "MaxPool3d_4a_3x3"]),
+        (I3D, {}, (2, 160, 8, 3), 1, ["Conv3d_2c_3x3", "Mixed_3c", "MaxPool3d_4a_3x3"]),
+        (C3D, {}, (96, 4, 4, 3), 0, ["conv1a", "pool1", "conv2a", "pool2", "conv3b", "pool3"]),
+    ],
+    ids=["i3d-time", "s3d-time", "own-plan-time", "i3d-height", "c3d-time"],
+)
+def test_receptive_fields_are_what_sparks_show(builder, options, shape, axis, names) -> None:
+    model = live_everywhere(builder(weights=None, input_shape=shape, **options))
+    told = anatomy.receptive_fields(model)
+    for name, (middle, behind) in seen(model, names, shape, axis).items():
+        sight = told[name].sights["rgb"]
+        assert len(middle) == sight.reach[axis] < shape[axis], name
+        assert np.array_equal(middle, np.arange(middle[0], middle[-1] + 1)), name
+        assert behind[0] - middle[0] == sight.stride[axis], name
+
+
+def test_gates_see_everything_and_keep_the_stride() -> None:
+    found = anatomy.receptive_fields(I3D(weights=None, input_shape=(16, 32, 32, 3), time_plan="s3d_g"))
+    assert found["MaxPool3d_3a_3x3"].sights["rgb"].reach == (11, 27, 27)
+    assert found["Mixed_3b"].sights["rgb"] == Sight((None, None, None), (2, 8, 8))
+
+
+def test_snapshots_see_the_frames_they_stack_and_an_lstm_all_of_them() -> None:
+    fused = anatomy.receptive_fields(NETWORKS["fused_two_stream"].function()(weights=None, input_shape=(5, 129, 129)))
+    assert fused["Joined"].sights == {
+        "rgb": Sight((1, 379, 379), (1, 32, 32)),
+        "flow": Sight((10, 379, 379), (10, 32, 32)),
+    }
+    assert [fused["FusionPool"].sights[name].reach[0] for name in ("rgb", "flow")] == [5, 50]
+    lstm = anatomy.receptive_fields(NETWORKS["convnet_lstm"].function()(weights=None, input_shape=(3, 224, 224, 3)))
+    assert lstm["AvgPool3D"].sights["rgb"].reach == (1, 571, 571)
+    assert lstm["Features"].sights["rgb"].reach == (1, None, None)
+    assert lstm["LSTM"].sights["rgb"].reach == (None, None, None)
+
+
+def test_means_over_axes_see_all_of_them() -> None:
+    inputs = keras.Input((4, 6, 6, 3), name="rgb")
+    x = keras.layers.Conv3D(2, 3, padding="same")(inputs)
+    for axes, reach in (((2, 3), (3, None, None)), ((1,), (None, 3, 3)), ((-2,), (3, 3, None)), (None, (None,) * 3)):
+        y = keras.ops.mean(x, axis=axes, keepdims=True)
+        model = keras.Model(inputs, keras.layers.Activation("linear", name="end")(y))
+        assert anatomy.receptive_fields(model)["end"].sights["rgb"].reach == reach
+
+
+def test_images_have_two_axes() -> None:
+    found = anatomy.receptive_fields(InceptionV1(weights=None))
+    assert found["AvgPool2D"].sights["rgb"].reach == (571, 571)
+    assert found["Mixed_4f"].shape == (14, 14, 832)
+
+
+def small(*more: keras.Layer) -> keras.Model:
+    x = inputs = keras.Input((8, 8, 3), name="rgb")
+    for layer in more:
+        x = layer(x)
+    return keras.Model(inputs, x)
+
+
+def test_memory_is_what_the_backward_pass_keeps() -> None:
+    model = small(
+        keras.layers.Conv2D(4, 3, padding="same", use_bias=False),
+        keras.layers.BatchNormalization(scale=False),
+        keras.layers.ReLU(),
+        keras.layers.MaxPooling2D(2),
+        keras.layers.GlobalAveragePooling2D(),
+        keras.layers.Dense(5),
+    )
+    kept = 8 * 8 * 3 + 8 * 8 * 4 + 8 * 8 * 4 + 4 * 4 * 4 + 4
+    weights = 3 * 3 * 3 * 4 + 4 + 4 * 5 + 5
+    sgd, adam = (anatomy.training_memory(model, optimiser=name) for name in ("sgd", "adam"))
+    assert sgd.per_clip == adam.per_clip == 4 * (kept + anatomy.IN_FLIGHT * 8 * 8 * 4)
+    assert (sgd.fixed, adam.fixed) == (4 * (3 * weights + 8), 4 * (4 * weights + 8))
+    assert adam.total(3) == adam.fixed + 3 * adam.per_clip
+
+
+@pytest.mark.parametrize(
+    ("builder", "options", "measured"),
+    [
+        # megabytes by which the peak resident memory of a training process rose with each clip (TensorFlow 2.21, CPU)
+        (I3D, {"input_shape": (16, 112, 112, 3)}, 107),
+        (I3D, {"input_shape": (32, 224, 224, 3)}, 680),
+        (C3D, {}, 399),
+        (TwoStream, {}, 93),
+        (InceptionV1, {}, 56),
+    ],
+    ids=["i3d-16x112", "i3d-32x224", "c3d", "two_stream", "inception_v1"],
+)
+def test_the_estimate_is_near_what_was_measured(builder, options, measured: float) -> None:
+    estimate = anatomy.training_memory(builder(weights=None, **options)).per_clip / 1e6
+    assert estimate == pytest.approx(measured, rel=0.2)
+
+
+def test_memory_grows_with_the_clip_alone() -> None:
+    short, long = (anatomy.training_memory(I3D(weights=None, input_shape=(frames, 64, 64, 3))) for frames in (16, 64))
+    assert short.fixed == long.fixed
+    assert long.per_clip == pytest.approx(4 * short.per_clip, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (lambda: anatomy.graph(keras.Layer()), "only a functional Keras model can be taken apart, got Layer"),
+        (lambda: anatomy.graph(small(), {"flow": (8, 8, 3)}), "no input 'flow'; its inputs are rgb"),
+        (lambda: anatomy.graph(small(), {"rgb": (9, 8, 3)}), r"'rgb' of shape \(8, 8, 3\) .*got \(9, 8, 3\)"),
+        (
+            lambda: anatomy.flops(I3D(weights=None, input_shape=(None, 32, 32, 3))),
+            r"'rgb' of shape \(None, 32, 32, 3\) needs a shape that fits it, all axes known",
+        ),
+        (
+            lambda: anatomy.flops(small(keras.layers.Conv2DTranspose(4, 3, name="up"))),
+            r"the FLOPs of layer 'up' \(Conv2DTranspose, with up/kernel\) are not known",
+        ),
+        (
+            lambda: anatomy.receptive_fields(small(keras.layers.UpSampling2D(name="up"))),
+            r"the receptive field of layer 'up' \(UpSampling2D\) is not known",
+        ),
+        (
+            lambda: anatomy.graph(small(keras.layers.MaxPooling2D(2, data_format="channels_first", name="pool"))),
+            "layer 'pool' has its channels first",
+        ),
+        (
+            lambda: anatomy.training_memory(small(), optimiser="lion"),
+            "unknown optimiser 'lion'; known: sgd, adam",
+        ),
+    ],
+)
+def test_what_cannot_be_told_is_refused(ask, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        ask()
