@@ -9,6 +9,7 @@ HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "keras_i3d/__init__.py").read_text()).group(1)
 
 VIDEO = ["av>=16,<19", "opencv-contrib-python-headless>=4.11,<6"]
+TORCH = ["torch>=2.6"]  # reads the files of PyTorch ports; before 2.6 weights_only could be got round
 TEST = ["pytest>=8,<10", "ruff>=0.15,<1"]
 
 setup(
@@ -31,7 +32,7 @@ setup(
         "h5py>=3.11,<4",
         "rich>=13,<16",  # progress bars; Keras depends on it too
     ],
-    extras_require={"video": VIDEO, "test": TEST},
+    extras_require={"video": VIDEO, "torch": TORCH, "test": TEST},
     entry_points={"console_scripts": ["keras-i3d = keras_i3d.cli:main"]},
     classifiers=[
         "Development Status :: 3 - Alpha",
