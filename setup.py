@@ -10,7 +10,7 @@ VERSION = re.search(r'__version__ = "(.+)"', (HERE / "keras_i3d/__init__.py").re
 
 VIDEO = ["av>=16,<19", "opencv-contrib-python-headless>=4.11,<6"]
 TORCH = ["torch>=2.6"]  # reads the files of PyTorch ports; before 2.6 weights_only could be got round
-TEST = ["pytest>=8,<10", "ruff>=0.15,<1"]
+TEST = ["pytest>=8,<10", "pytest-xdist>=3.6,<4", "ruff>=0.15,<1"]
 
 setup(
     name="keras-i3d",

@@ -1,6 +1,7 @@
 """What several tests share: TensorFlow's determinism, and one tiny journey from videos to a trained run."""
 
 import dataclasses
+import gc
 import importlib.util
 import os
 import tempfile
@@ -23,6 +24,13 @@ def exact() -> None:
     from keras_i3d.training import determinism
 
     determinism.repeat_exactly()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def freed() -> Iterator[None]:
+    """Let go of a module's networks behind it: the graphs that they were traced into point at themselves."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="session")

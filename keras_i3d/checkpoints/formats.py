@@ -38,9 +38,10 @@ def open_weights(path: str | os.PathLike) -> AbstractContextManager[StoredWeight
     return opener(text)
 
 
-def is_weights_file(path: str | os.PathLike) -> bool:
-    """Tell whether a path names a weights file of a known kind, by a look at its first and last bytes."""
-    return _opener(os.fspath(path)) is not None
+def is_there(path: str | os.PathLike) -> bool:
+    """Tell whether there is anything of that name, be it whole or not, that `open_weights` can speak of."""
+    text = os.fspath(path)
+    return Path(text).exists() or bool(stored_tensorflow.files_of(stored_tensorflow.prefix_of(text)))
 
 
 def _opener(path: str) -> Opener | None:
@@ -90,9 +91,9 @@ def _refuse(path: str) -> None:
 def _described(file: Path) -> str:
     with file.open("rb") as content:
         start = content.read(40)
+    line = start.split(b"\n")[0].decode("latin-1").rstrip("\r")
+    if line.isascii() and line.isprintable() and not start.startswith(b"PK"):
+        return f"a text file ({line!r}...)"
     if file.suffix in (".pt", ".pth", ".keras") or start.startswith(b"PK"):
         return f"{file.stat().st_size} bytes that are damaged or another kind of archive"
-    try:
-        return f"a text file ({start.decode('ascii').splitlines()[0]!r}...)"
-    except UnicodeDecodeError:
-        return f"{file.stat().st_size} bytes of an unknown kind"
+    return f"{file.stat().st_size} bytes of an unknown kind"

@@ -13,12 +13,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from keras_i3d.checkpoints import formats
-from keras_i3d.checkpoints.formats import is_weights_file
+from keras_i3d.checkpoints.formats import is_there
 from keras_i3d.checkpoints.names import KERAS, SLIM, Weight, weights_of
 from keras_i3d.checkpoints.stored import StoredVariable, StoredWeights, examples
 from keras_i3d.errors import CheckpointMismatch
 
-__all__ = ["classes_in", "is_weights_file", "load_checkpoint"]
+__all__ = ["classes_in", "is_there", "load_checkpoint"]
 
 _log = logging.getLogger(__name__)
 
@@ -160,7 +160,9 @@ def _check_match(file: StoredWeights, wanted: dict[str, Weight]) -> None:
         if names
     ]
     if complaints:
+        is_flat = any("conv_2d" in name for name in file.variables) and not any("conv_2d" in name for name in wanted)
+        advice = "; it is of the 2-D network: inflate it, keras_i3d.inflate" if is_flat else ""
         raise CheckpointMismatch(
             f"{file.path}: {file.layout.description}, but not of this network, of whose {len(wanted)} variables "
-            f"{', '.join(complaints)}; nothing was loaded"
+            f"{', '.join(complaints)}{advice}; nothing was loaded"
         )

@@ -192,12 +192,11 @@ def study(network: Network, modality: str, wishes: Wishes) -> Facts:
 
     protocol = network.protocol(modality) if network.protocols else None
     frames = None if protocol is None else wishes.frames or protocol.train_frames
+    if protocol is not None:
+        Recipe(network=network.name, modality=modality, frames=frames, size=wishes.size)  # as train would refuse it
     sampling = {"rgb": Frames()} if protocol is None else dict(protocol.streams)
     model = _build(network, modality, frames, sampling, wishes)
     inputs = {name: tuple(model.get_layer(name).output.shape[1:]) for name in sampling}
-    for stream, shape in inputs.items() if frames is not None else ():
-        if shape[0] > sampling[stream].count(frames):
-            raise ValueError(f"network {network.name!r} takes {shape[0]} {stream} frames, of clips of {frames} frames")
     trainable, parameters = anatomy.parameters(model)
     end_points = []
     for name, place in anatomy.receptive_fields(model).items():
@@ -225,9 +224,6 @@ def _build(
     shape: tuple[int, ...] = (size, size)
     if frames is not None:
         steps = min(stream.count(frames) for stream in sampling.values())
-        if steps == 0:
-            least = 1 + max(stream.offset for stream in sampling.values())
-            raise ValueError(f"network {network.name!r} needs clips of at least {least} frames, got {frames}")
         shape = (steps, *shape)
     options: dict[str, Any] = {} if wishes.classes is None else {"classes": wishes.classes}
     if network.has_time_plan and wishes.time_plan is not None:

@@ -44,7 +44,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action.add_argument("name", metavar="NAME", help="such as kinetics; see list")
         action.add_argument("--modality", choices=(*streams.CHANNELS, "all"), default="all", help="default: all")
     text = "compare what is in the cache with the published digests"
-    action = actions.add_parser("verify", help=text, description=f"{text}; exit code 1 where something is damaged")
+    action = actions.add_parser(
+        "verify", help=text, description=f"{text}; exit code 1 where something is damaged, or nothing of NAME is there"
+    )
     action.add_argument("name", metavar="NAME", nargs="?", help="weights to verify (default: all)")
     action.add_argument(
         "--sample",
@@ -181,6 +183,8 @@ def _verify(name: str | None) -> int:
         path = download.converted_path(row)
         if path.is_file():  # which no use before the first has, so its absence is no news
             damaged |= _report(path, download.converted_complaint(row))
+    if name is not None and all(_in_cache(row) == "no" for row in rows):
+        return EXIT_DAMAGED  # who asks for one set wants to know that it is there
     return EXIT_DAMAGED if damaged else 0
 
 

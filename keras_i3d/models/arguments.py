@@ -42,7 +42,7 @@ def check_activation(activation: str | None, weights: Any) -> None:
 
 def check_dropout_rate(rate: float) -> None:
     """Raise ValueError unless `rate` is a number in [0, 1)."""
-    if isinstance(rate, str) or not 0 <= rate < 1:
+    if not isinstance(rate, int | float | np.number) or not 0 <= rate < 1:
         raise ValueError(f"dropout_rate must be in [0, 1), got {rate!r}")
 
 

@@ -44,11 +44,13 @@ def find(weights: str | os.PathLike | None, *, network: str, modality: str = "rg
     """
     if weights is None:
         return Start(None, lambda model: None)
+    if not isinstance(weights, str | os.PathLike) or not str(weights):
+        raise ValueError(f"weights must be a name of published weights, a path, or None; got {weights!r}")
     from keras_i3d.checkpoints import catalogue, load
 
     if str(weights) in catalogue.names():
         return _published(str(weights), network, modality)
-    if Path(weights).exists() or load.is_weights_file(weights):
+    if load.is_there(weights):
         return Start(load.classes_in(weights), lambda model: load.load_checkpoint(model, weights))
     raise FileNotFoundError(
         f"weights={str(weights)!r} is neither a known name ({', '.join(catalogue.names())}) nor a file of weights "

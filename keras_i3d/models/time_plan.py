@@ -8,8 +8,9 @@ Spatiotemporal Feature Learning), sections 4 and 5.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -135,7 +136,7 @@ TIME_PLANS = {
     "s3d_g": separable(gating=True),
 }
 FAMILIES = {"top_heavy": top_heavy, "bottom_heavy": bottom_heavy}
-SPELLINGS = f"{', '.join(TIME_PLANS)}, top_heavy:TAG, bottom_heavy:TAG, a .json file of a plan, or a TimePlan"
+SPELLINGS = f"{', '.join(TIME_PLANS)}, top_heavy:TAG, bottom_heavy:TAG, or a .json file of a plan"
 
 
 def time_plan(plan: str | TimePlan) -> TimePlan:
@@ -151,29 +152,44 @@ def time_plan(plan: str | TimePlan) -> TimePlan:
     """
     if isinstance(plan, TimePlan):
         return plan
-    if plan in TIME_PLANS:
-        return TIME_PLANS[plan]
-    family, _, tag = str(plan).partition(":")
+    if not isinstance(plan, str | os.PathLike):
+        raise ValueError(f"a time plan is one of {SPELLINGS}, or a TimePlan; got {plan!r}")
+    text = os.fspath(plan)
+    if text in TIME_PLANS:
+        return TIME_PLANS[text]
+    family, _, tag = text.partition(":")
     if family in FAMILIES:
         return FAMILIES[family](tag)
-    text = str(plan)
-    is_file = text.endswith(".json") and Path(text).is_file()
+    is_file = text.endswith(".json")
     if not is_file and not text.lstrip().startswith("{"):
-        raise ValueError(f"unknown time plan {text!r}; known: {SPELLINGS}")
+        raise ValueError(f"unknown time plan {text!r}; known: {SPELLINGS}, or a TimePlan")
     try:
-        values = json.loads(Path(text).read_text("utf-8") if is_file else text)
-        return TimePlan(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise ValueError(f"{plan}: cannot be read as a time plan ({error})") from error
+        return _from_json(json.loads(Path(text).read_text("utf-8") if is_file else text))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{text}: cannot be read as a time plan ({error})") from error
 
 
-def spelling(plan: str) -> str:
+def _from_json(values: Any) -> TimePlan:
+    """Make a plan of what `TimePlan.to_json` gives; fields that are absent take their defaults."""
+    names = [one.name for one in fields(TimePlan)]
+    if not isinstance(values, dict) or set(values) - set(names):
+        received = sorted(set(values) - set(names)) if isinstance(values, dict) else values
+        raise ValueError(f"it is an object with the fields {', '.join(names)}; got {received!r}")
+    for name, value in values.items():
+        kind = {"padding": str, "separable": list, "gated": list}.get(name, dict)
+        if not isinstance(value, kind):
+            what = {str: "a text", list: "a list of tags", dict: "an object of tags and numbers"}[kind]
+            raise ValueError(f"{name} must be {what}, got {value!r}")
+    return TimePlan(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+
+
+def spelling(plan: str | TimePlan) -> str:
     """Return a plan's spelling that does not depend on a file: a name, or the JSON text of the plan.
 
     Raises:
         ValueError: As in `time_plan`.
     """
     meant = time_plan(plan)
-    if plan in TIME_PLANS or plan.partition(":")[0] in FAMILIES:
+    if isinstance(plan, str) and (plan in TIME_PLANS or plan.partition(":")[0] in FAMILIES):
         return plan
     return json.dumps(meant.to_json())

@@ -15,6 +15,9 @@ from keras_i3d import streams
 from keras_i3d.models import arguments, heads, starting_weights
 from keras_i3d.models.i3d import FRAMES, I3D, SIZE
 
+# of I3D's arguments, those that hold for both streams
+STREAM_OPTIONS = ("dropout_rate", "time_plan", "temporal_padding", "batch_norm_momentum", "synchronized_batch_norm")
+
 
 def TwoStreamI3D(
     weights: str | os.PathLike | tuple[str | os.PathLike, str | os.PathLike] | None = "kinetics",
@@ -52,6 +55,9 @@ def TwoStreamI3D(
         CheckpointMismatch: The file is not exactly this network's.
         WeightsUnavailable: Named weights can be neither found nor fetched.
     """
+    unknown = sorted(set(options) - set(STREAM_OPTIONS))
+    if unknown:
+        raise ValueError(f"TwoStreamI3D has no option {unknown[0]!r}; of I3D's it takes {', '.join(STREAM_OPTIONS)}")
     arguments.check_classes(classes)
     arguments.check_activation(classifier_activation, weights)
     shape = arguments.checked_shape(input_shape, (FRAMES, SIZE, SIZE), axes="time, height, width")

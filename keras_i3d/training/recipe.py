@@ -27,8 +27,8 @@ class Recipe:
     """A training run from scratch; the clip is the paper's (Carreira & Zisserman 2017, section 2.5).
 
     The fields' meanings stand in ``keras-i3d train --help``. ``modality``, ``frames`` and ``size`` given as None
-    become what the paper trains the network on. The optimiser, the schedule and the momentum of
-    batch norm are chosen for small data sets: the paper's 110,000 steps are not the default here.
+    become what the paper trains the network on; ``time_plan`` may be a `TimePlan`. The optimiser, the schedule and
+    the momentum of batch norm are chosen for small data sets: the paper's 110,000 steps are not the default here.
 
     Raises:
         ValueError: A value is out of range.
@@ -56,6 +56,7 @@ class Recipe:
     seed: int = _option(0, "of the weights, the order, the clips and the crops")
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "time_plan", time_plan.spelling(self.time_plan))
         protocol = self._protocol()
         for name, usual in (("frames", protocol.train_frames), ("size", protocol.size)):
             if getattr(self, name) is None:
@@ -64,7 +65,6 @@ class Recipe:
             value, kind = getattr(self, one.name), one.metadata["kind"]
             if type(value) is not kind and not (kind is float and type(value) is int):
                 raise ValueError(f"{one.name} must be of type {kind.__name__}, got {value!r}")
-        object.__setattr__(self, "time_plan", time_plan.spelling(self.time_plan))
         if self.time_plan != "i3d" and not networks.network(self.network).has_time_plan:
             raise ValueError(f"network {self.network!r} has no time plan to choose, got {self.time_plan!r}")
         if self.optimiser not in OPTIMISERS:

@@ -156,7 +156,7 @@ def assert_nothing_was_loaded(model) -> None:
 def test_the_logits_are_those_that_pytorch_computes(zeroed, tmp_path: Path, port: str) -> None:
     values = state_dict(PORTS[port])
     path = saved(tmp_path / "model.pt", values)
-    assert formats.is_weights_file(path)
+    assert formats.is_there(path)
     with formats.open_weights(path) as file:
         assert file.layout is PORTS[port]["layout"]
         assert len(file.variables) == 230

@@ -42,7 +42,7 @@ def test_the_check_on_an_image_file_prints_every_end_point_and_the_classes(flat,
     assert text.count("Mixed_5c") == text.count("Conv3d_1a_7x7") == text.count("Predictions") == 2
     image, video = (line.split(":")[1].split() for line in text.splitlines() if ":  " in line)
     assert image == video and len(image) == 5
-    assert text.splitlines()[-1] == "the fixed point holds (to 1e-04)"
+    assert text.splitlines()[-1] == "the fixed point holds (to 1e-05)"
 
 
 def test_a_flow_stream_of_other_classes_is_checked_up_to_its_new_classifier(flat, tmp_path, capsys) -> None:
@@ -63,7 +63,7 @@ def test_a_fixed_point_that_does_not_hold_is_said_and_fails(flat, tmp_path, caps
     # gates are new, and halve everything
     arguments = ["inflate", str(flat), "--output", str(tmp_path / "i3d.weights.h5"), "--time-plan", "s3d_g", "--check"]
     assert cli.main(arguments) == 1
-    assert capsys.readouterr().out.splitlines()[-1] == "the fixed point DOES NOT hold (to 1e-04)"
+    assert capsys.readouterr().out.splitlines()[-1] == "the fixed point DOES NOT hold (to 1e-05)"
 
 
 @pytest.mark.parametrize(

@@ -41,12 +41,11 @@ def test_the_table_has_every_network_beside_the_paper_and_fits_a_terminal(capsys
 def test_networks_that_cannot_be_built_so_are_left_out_and_named(capsys) -> None:
     code, out, err = run(capsys, "--frames", "9", "--size", "32", "--json")
     assert code == 3
-    assert [facts["network"] for facts in json.loads(out)] == [
-        *("i3d", "i3d", "two_stream_i3d", "convnet_lstm", "c3d", "inception_v1")
-    ]
+    assert [facts["network"] for facts in json.loads(out)] == [*("i3d", "i3d", "two_stream_i3d", "c3d", "inception_v1")]
     err = " ".join(err.split())
-    assert "two_stream: left out; network 'two_stream' takes 10 flow frames, of clips of 9 frames" in err
-    assert "fused_two_stream: left out; FusedTwoStream needs an input_shape of at least (5, 129, 129)" in err
+    assert "two_stream: left out; frames must be a multiple of 10 for network 'two_stream', got 9" in err
+    assert "fused_two_stream: left out; frames must be at least 50 for network 'fused_two_stream', got 9" in err
+    assert "convnet_lstm: left out; frames must be a multiple of 5 for network 'convnet_lstm', got 9" in err
 
 
 def test_json_has_everything_of_one_network(capsys) -> None:
@@ -108,11 +107,16 @@ def test_one_network_shows_its_end_points_and_alike_streams_once(capsys) -> None
         (["--classes", "0"], "classes must be at least 1, got 0"),
         (["--batch-size", "0"], "batch_size must be at least 1, got 0"),
         (["--time-plan", "i5d"], "unknown time plan 'i5d'; known: i3d, i2d,"),
-        (["two_stream", "--frames", "5"], "'two_stream' needs clips of at least 6 frames, got 5"),
-        (["fused_two_stream", "--size", "64"], "FusedTwoStream needs an input_shape of at least (5, 129, 129)"),
+        (["two_stream", "--frames", "5"], "frames must be a multiple of 10 for network 'two_stream', got 5"),
+        (["fused_two_stream", "--size", "64"], "size must be at least 129 for network 'fused_two_stream', got 64"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(capsys, arguments: list[str], message: str) -> None:
     code, out, err = run(capsys, *arguments)
     assert (code, out) == (2, "")
     assert message in err and err.count("\n") == 1
+
+
+def test_clips_that_training_refuses_are_refused_here_too(capsys) -> None:
+    assert cli.main(["models", "two_stream", "--frames", "15"]) == 2
+    assert "frames must be a multiple of 10 for network 'two_stream', got 15" in capsys.readouterr().err

@@ -78,8 +78,9 @@ def test_published_weights_without_a_network_say_what_to_do(video, tmp_path, mon
     monkeypatch.setattr("urllib.request.urlopen", refuse)
     assert cli.main(["predict", str(video), "--model", "kinetics"]) == 1
     error = capsys.readouterr().err
-    assert "model.ckpt.index is absent and https://" in error
-    assert "Put the file there by hand, or give the path of a checkpoint you have" in error
+    assert "model.ckpt.index is absent, and https://" in error
+    assert "Put the file there by hand; or set KERAS_I3D_MIRROR" in error
+    assert "or give the path of a checkpoint of your own" in error
 
 
 def refuse(*arguments: object, **options: object) -> None:

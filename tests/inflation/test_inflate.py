@@ -102,3 +102,10 @@ def test_a_wrong_argument_is_named_with_what_is_allowed(call, message: str) -> N
 def test_a_target_tells_its_own_extents(source) -> None:
     with pytest.raises(ValueError, match="its own layers tell their extent in time; leave out extent, padding"):
         inflate(source, source, extent=3, padding="edge")
+
+
+def test_a_source_in_three_dimensions_is_refused(source) -> None:
+    video = I3D(weights=None, input_shape=(1, 32, 32, 3), classes=3)
+    for target in (None, video):
+        with pytest.raises(ValueError, match=r"must take images \(batch, height, width, channels\), i3d takes"):
+            inflate(video, target)

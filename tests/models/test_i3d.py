@@ -14,7 +14,7 @@ from keras_i3d.models.i3d import I3D, decode_predictions, preprocess_input
 from keras_i3d.models.time_plan import I3D_PLAN, time_plan
 
 GOLDEN = Path(__file__).parents[1] / "golden"
-RUNS = {"rgb_17x224x219": "rgb", "flow_16x224": "flow"}
+RUNS = {"rgb_11x205x219": "rgb", "flow_16x224": "flow"}
 
 
 @pytest.fixture(scope="module", params=RUNS)
@@ -59,7 +59,7 @@ def test_a_checkpoint_of_the_other_stream_is_refused(write_checkpoint, tmp_path)
         I3D(weights=str(path), modality="flow", input_shape=(9, 32, 32, 2))
 
 
-@pytest.mark.parametrize("shape", [(1, 1, 1, 3), (8, 192, 192, 3), (2, 40, 33, 3), (17, 32, 64, 3)])
+@pytest.mark.parametrize("shape", [(1, 1, 1, 3), (8, 192, 192, 3), (17, 33, 64, 3)])
 def test_clips_that_the_original_refuses_build_and_run(shape: tuple) -> None:
     model = I3D(weights=None, input_shape=shape, classes=4)
     output = model.predict(np.zeros((2, *shape), np.float32), verbose=0)

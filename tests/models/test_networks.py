@@ -1,3 +1,4 @@
+import functools
 import json
 from collections.abc import Callable
 
@@ -27,12 +28,18 @@ def test_the_five_networks_of_the_paper_and_one_stream_alone_are_there() -> None
     assert all(NETWORKS[name].name == name for name in NETWORKS)
 
 
+@functools.cache
+def full_size(name: str) -> keras.Model:
+    """Return a network as its builder makes it, but for published weights."""
+    return NETWORKS[name].function()(weights=None)
+
+
 @pytest.mark.parametrize("name", [name for name in NETWORKS if NETWORKS[name].million_parameters])
 def test_parameters_are_those_of_the_papers_table(name: str) -> None:
     # Carreira & Zisserman 2017 (v3), table 1: 9M, 79M, 12M, 39M, 25M, of which the fraction is cut or rounded
     expected = {"convnet_lstm": 9, "c3d": 79, "two_stream": 12, "fused_two_stream": 39, "two_stream_i3d": 25}
     assert NETWORKS[name].million_parameters == expected[name]
-    count = trainable(NETWORKS[name].function()(weights=None))
+    count = trainable(full_size(name))
     assert expected[name] - 0.5 <= count / 1e6 <= expected[name] + 1.0
     if name == "two_stream_i3d":
         assert count == 12_689_984 + 12_668_032
@@ -57,7 +64,7 @@ def test_frames_are_those_of_the_papers_table(name: str, train: dict, test: dict
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_builders_default_input_is_the_protocols_training_clip(name: str) -> None:
     protocol = NETWORKS[name].protocol()
-    model = NETWORKS[name].function()(weights=None)
+    model = full_size(name)
     assert model.name == name  # by which a file tells its network
     assert {tensor.name: tensor.shape[1:4] for tensor in model.inputs} == {
         stream: (part.count(protocol.train_frames), protocol.size, protocol.size)
@@ -65,7 +72,13 @@ def test_the_builders_default_input_is_the_protocols_training_clip(name: str) ->
     }
 
 
-@pytest.fixture(scope="module", params=NETWORKS)
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(name, marks=pytest.mark.slow) if name in ("fused_two_stream", "two_stream_i3d") else name
+        for name in NETWORKS
+    ],
+)
 def small(request: pytest.FixtureRequest, enliven: Callable) -> tuple[str, keras.Model, dict[str, np.ndarray]]:
     """Return a name, its network built for small clips in half precision, and a clip of each of its streams."""
     name = request.param

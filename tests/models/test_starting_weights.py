@@ -43,7 +43,12 @@ def by_place(model: keras.Model) -> dict[tuple[str, ...], np.ndarray]:
     return found
 
 
-@pytest.fixture(scope="module", params=BUILDERS)
+SLOW = ("FusedTwoStream", "TwoStreamI3D")  # to build; their streams are those of TwoStream and of I3D
+
+
+@pytest.fixture(
+    scope="module", params=[pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in BUILDERS]
+)
 def saved(request, enliven: Callable, tmp_path_factory) -> tuple[str, dict, Path]:
     """Return a builder, the weights of its network of three classes, and a folder with them in both Keras formats."""
     model = enliven(build(request.param, classes=3))
@@ -53,8 +58,7 @@ def saved(request, enliven: Callable, tmp_path_factory) -> tuple[str, dict, Path
     return request.param, by_place(model), folder
 
 
-@pytest.mark.parametrize("file", ["three.weights.h5", "three.keras"])
-@pytest.mark.parametrize("classes", [None, 3])
+@pytest.mark.parametrize(("file", "classes"), [("three.weights.h5", None), ("three.keras", 3)])
 def test_a_file_tells_the_classes_and_gives_all_weights(saved: tuple, file: str, classes: int | None, caplog) -> None:
     builder, values, folder = saved
     model = build(builder, folder / file, classes=classes)
@@ -199,7 +203,7 @@ def test_imagenet_is_every_frames_network_of_convnet_lstm(imagenet: dict) -> Non
     check_inflated(by_place(model), imagenet, lambda kernel: kernel)
 
 
-@pytest.mark.parametrize("builder", ["TwoStream", "FusedTwoStream", "TwoStreamI3D"])
+@pytest.mark.parametrize("builder", ["TwoStream", *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)])
 def test_imagenet_is_both_streams_trunk_flow_from_the_mean_over_rgb(imagenet: dict, builder: str) -> None:
     model = build(builder, "imagenet", classes=4)
     assert model.output.shape == (None, 4)
@@ -219,3 +223,23 @@ def test_nothing_is_loaded_of_nothing() -> None:
     before = by_place(model)
     start.load_into(model)
     assert all(np.array_equal(value, before[place]) for place, value in by_place(model).items())
+
+
+@pytest.mark.parametrize("weights", [3, True, ""])
+def test_what_is_neither_name_nor_path_is_refused(weights: object) -> None:
+    with pytest.raises(
+        ValueError, match=f"weights must be a name of published weights, a path, or None; got {weights!r}"
+    ):
+        starting_weights.find(weights, network="I3D")
+
+
+def test_values_without_their_index_are_told_what_is_missing(tmp_path) -> None:
+    (tmp_path / "flow.data-00000-of-00001").write_bytes(bytes(10))
+    with pytest.raises(CheckpointMismatch, match=r"a TensorFlow checkpoint whose flow\.index is missing"):
+        starting_weights.find(tmp_path / "flow", network="I3D")
+
+
+def test_weights_of_the_2d_network_are_told_to_be_inflated(tmp_path) -> None:
+    InceptionV1(weights=None, input_shape=(32, 32, 3), classes=3).save_weights(tmp_path / "flat.weights.h5")
+    with pytest.raises(CheckpointMismatch, match=r"it is of the 2-D network: inflate it, keras_i3d\.inflate"):
+        I3D(weights=tmp_path / "flat.weights.h5", input_shape=(1, 32, 32, 3))

@@ -80,6 +80,7 @@ def test_momentum_and_dropout_reach_both_streams() -> None:
         assert model.get_layer(stream).get_layer("Dropout_0b").rate == 0.25
 
 
+@pytest.mark.slow
 def test_training_reaches_both_streams_through_the_mean(noise: Callable) -> None:
     model = TwoStream(input_shape=(1, 32, 32), classes=2, dropout_rate=0.0)
     classifiers = [

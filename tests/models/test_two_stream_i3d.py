@@ -42,7 +42,7 @@ def test_the_inputs_bear_the_streams_names_and_the_papers_shape() -> None:
     assert (model.name, model.layers[-1].name, model.output.shape) == ("two_stream_i3d", "Predictions", (None, 400))
 
 
-@pytest.mark.parametrize("factors", [(1.0, 1.0), (0.25, 2.0), (1, 0)])
+@pytest.mark.parametrize("factors", [(1.0, 1.0), (0.25, 2)])
 def test_the_logits_are_the_weighted_sum_of_the_streams(
     factors: tuple, model: keras.Model, clips: dict, enliven: Callable
 ) -> None:
@@ -136,6 +136,7 @@ def test_its_own_weights_load_and_tell_the_classes(tmp_path, model: keras.Model,
         ({"weights": ("kinetics", "kinetics600")}, "weights 'kinetics600' exist for rgb only, got modality 'flow'"),
         ({"weights": "kinetics", "classifier_activation": "relu"}, "must be 'softmax' or None, got 'relu'"),
         ({"time_plan": "2d"}, "unknown time plan '2d'"),
+        ({"include_top": False}, "TwoStreamI3D has no option 'include_top'; of I3D's it takes dropout_rate, time_plan"),
     ],
 )
 def test_a_wrong_argument_is_named_before_anything_is_fetched(

@@ -67,7 +67,7 @@ def test_every_field_explains_itself() -> None:
         ({"network": "two_stream", "modality": "rgb"}, "network 'two_stream' takes modality 'both', got 'rgb'"),
         ({"time_plan": "2d"}, "unknown time plan '2d'; known: i3d, i2d, per_frame, s3d, s3d_g, top_heavy:TAG"),
         ({"time_plan": "top_heavy:9z"}, "no layer '9z'; its layers are 1a, 2b"),
-        ({"time_plan": None}, "time_plan must be of type str, got None"),
+        ({"time_plan": None}, "a time plan is one of i3d, .*; got None"),
         ({"network": "c3d", "time_plan": "i2d"}, "network 'c3d' has no time plan to choose, got 'i2d'"),
         ({"network": "two_stream", "frames": 16}, "frames must be a multiple of 10 for network 'two_stream', got 16"),
         ({"network": "convnet_lstm", "frames": 9}, "frames must be a multiple of 5 for network 'convnet_lstm', got 9"),
@@ -96,3 +96,9 @@ def test_a_file_that_is_no_recipe_is_named(tmp_path, content: str) -> None:
     (tmp_path / "recipe.json").write_text(content)
     with pytest.raises(TrainingError, match=r"recipe.json: cannot be read as a recipe"):
         Recipe.read(tmp_path / "recipe.json")
+
+
+def test_a_plan_of_ones_own_goes_into_the_recipe_as_text() -> None:
+    plan = time_plan.top_heavy("4b")
+    recipe = Recipe.from_json(Recipe(time_plan=plan).to_json())
+    assert time_plan.time_plan(recipe.time_plan) == plan
