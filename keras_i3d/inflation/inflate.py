@@ -75,9 +75,7 @@ def inflate(
     if target is not None and unwanted:
         raise ValueError(f"with a target its own layers tell their extent in time; leave out {', '.join(unwanted)}")
     network = open_source(source)
-    if any(len(tensor.shape) != 4 for tensor in network.inputs):
-        shapes = ", ".join(str(tuple(tensor.shape)) for tensor in network.inputs)
-        raise ValueError(f"the source must take images (batch, height, width, channels), {network.name} takes {shapes}")
+    networks.check_takes_images(network)
     if target is None:
         target = networks.build(
             network,

@@ -42,6 +42,21 @@ CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D)
 SUPPORTED = (*CONVOLUTIONS, *POOLS, *WITHOUT_WINDOW, *BY_AXIS, *POINTWISE, layers.Reshape)
 
 
+def check_takes_images(source: keras.Model) -> None:
+    """Raise ValueError unless a network is built and takes images, channels last."""
+    inputs = getattr(source, "inputs", None)
+    if not inputs:
+        raise ValueError(
+            f"{source.name}: a network to inflate is functional or sequential and built, got {type(source).__name__}"
+        )
+    shapes = [tuple(tensor.shape) for tensor in inputs]
+    if len(shapes) != 1 or len(shapes[0]) != 4 or shapes[0][-1] is None:
+        raise ValueError(
+            f"{source.name}: a network to inflate has one input (batch, height, width, channels), got "
+            f"{', '.join(map(str, shapes))}"
+        )
+
+
 def build(
     source: keras.Model, *, extent: Extent, frames: int | None, time_strides: Mapping[str, int], padding: str
 ) -> keras.Model:
@@ -83,20 +98,10 @@ class _Builder:
 
     def model(self, source: keras.Model, frames: int | None) -> keras.Model:
         """Return the 3-D network of a functional or sequential model."""
-        inputs = getattr(source, "inputs", None)
-        if not inputs:
-            raise ValueError(
-                f"{source.name}: a network to inflate is functional or sequential and built, got "
-                f"{type(source).__name__}"
-            )
-        shapes = [tuple(tensor.shape) for tensor in inputs]
-        if len(shapes) != 1 or len(shapes[0]) != 4 or shapes[0][-1] is None:
-            raise ValueError(
-                f"{source.name}: a network to inflate has one input (batch, height, width, channels), got "
-                f"{', '.join(map(str, shapes))}"
-            )
+        inputs = source.inputs
+        shape = tuple(inputs[0].shape)
         graph = keras.Model(inputs[0], source.outputs[0], name=source.name)  # a Sequential shows no graph to walk
-        video = layers.Input((frames, *shapes[0][1:]), dtype=inputs[0].dtype, name=inputs[0].name)
+        video = layers.Input((frames, *shape[1:]), dtype=inputs[0].dtype, name=inputs[0].name)
         return keras.models.clone_model(graph, video, clone_function=self.layer, call_function=self._call)
 
     def _call(self, layer: layers.Layer, inputs: Any, **options: Any) -> Any:

@@ -107,5 +107,7 @@ def test_a_target_tells_its_own_extents(source) -> None:
 def test_a_source_in_three_dimensions_is_refused(source) -> None:
     video = I3D(weights=None, input_shape=(1, 32, 32, 3), classes=3)
     for target in (None, video):
-        with pytest.raises(ValueError, match=r"must take images \(batch, height, width, channels\), i3d takes"):
+        with pytest.raises(
+            ValueError, match=r"i3d: a network to inflate has one input \(batch, height, width, channels\), got"
+        ):
             inflate(video, target)
