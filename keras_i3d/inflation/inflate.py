@@ -75,7 +75,9 @@ def inflate(
     if target is not None and unwanted:
         raise ValueError(f"with a target its own layers tell their extent in time; leave out {', '.join(unwanted)}")
     network = open_source(source)
-    networks.check_takes_images(network)
+    several = len(getattr(network, "inputs", None) or []) > 1
+    if target is None or not several:  # of several streams `weights.carry` says which to choose
+        networks.check_takes_images(network)
     if target is None:
         target = networks.build(
             network,
