@@ -1,0 +1,67 @@
+"""Records whose pictures tell which frame, row and column they are, and what a pipeline makes of them."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from keras_i3d.clips.pipeline import training_clips
+from keras_i3d.records import schema
+
+SIZE = 14  # whose short side is 16, so that the frames here are cut and not resized
+
+
+STEP = 10
+
+
+def record(number: int, frames: np.ndarray, flow: np.ndarray | None = None) -> bytes:
+    return schema.to_example(
+        frames,
+        example_id=f"clip {number}",
+        label_index=number,
+        label_name=str(number),
+        fps=25,
+        flow=flow,
+        jpeg_quality=100,
+    )
+
+
+def write_shard(path: Path, records: Iterable[bytes]) -> str:
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for one in records:
+            writer.write(one)
+    return str(path)
+
+
+def shades(count: int) -> np.ndarray:
+    """Return grey frames, of 16x20 pixels, whose brightness tells their index."""
+    levels = STEP * np.arange(count, dtype=np.uint8)
+    return np.broadcast_to(levels[:, None, None, None], (count, 16, 20, 3))
+
+
+def shown(values: np.ndarray) -> list[int]:
+    """Return the indices of frames of `shades` in the range of a network; flow is stored in the same 256 levels."""
+    return np.rint((values.mean(axis=(-3, -2, -1)) + 1) * 127.5 / STEP).astype(int).tolist()
+
+
+def places(height: int = 16, width: int = 20) -> tuple[np.ndarray, np.ndarray]:
+    """Return a frame and a stored flow field whose values tell row and column."""
+    row, column = np.mgrid[:height, :width]
+    frame = np.stack([STEP * column, STEP * row, 0 * row], axis=-1).astype(np.uint8)
+    return frame, np.stack([STEP * column, STEP * row], axis=-1).astype(np.uint8)
+
+
+def batches(paths: list[str], count: int, **options) -> list[tuple[dict[str, np.ndarray], np.ndarray]]:
+    options = {"frames": 4, "size": SIZE, "batch_size": 5} | options
+    return list(training_clips(paths, **options).take(count).as_numpy_iterator())
+
+
+def garbled(serialized: bytes, keep: range) -> bytes:
+    """Replace all frames and fields but those to keep by what is no picture."""
+    example = tf.train.SequenceExample.FromString(serialized)
+    for key in schema.FRAMES_OF.values():
+        for index, feature in enumerate(example.feature_lists.feature_list[key].feature):
+            if index not in keep:
+                feature.bytes_list.value[0] = b"no picture"
+    return example.SerializeToString()
