@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from keras_i3d.errors import OutputFolderError
+from keras_i3d.whole_file import WRITING, write_json
 
 CLAIM = "run.json"
-WRITING = ".writing-"  # begins the names of files that are not whole yet
 
 
 @contextmanager
@@ -61,32 +60,6 @@ def claim(folder: str | os.PathLike, command: str, settings: dict[str, Any]) -> 
             if is_new:
                 folder.rmdir()
         raise
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write a JSON file that is either whole or absent."""
-    with replacing(path) as aside:
-        aside.write_text(json.dumps(value, indent=2) + "\n", "utf-8")
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary name beside `path`, which is renamed to it when the block ends well."""
-    descriptor, name = tempfile.mkstemp(prefix=WRITING, suffix=f"-{path.name}", dir=path.parent)
-    os.close(descriptor)
-    aside = Path(name)
-    try:
-        yield aside
-        aside.chmod(0o666 & ~_umask())
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current
 
 
 def _read(path: Path) -> dict[str, Any] | None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from keras_i3d.errors import first_line
+from keras_i3d.whole_file import replacing
 
 _CHUNK = 1 << 20
 
@@ -41,13 +42,9 @@ def unpack(path: Path, member: str, target: Path) -> None:
     with _open_member(path, member) as source:
         if target.is_file() and _equal(source, target):
             return
-    aside = target.with_name(f".{target.name}.part")
-    try:
-        with _open_member(path, member) as source, aside.open("wb") as file:
-            shutil.copyfileobj(source, file, _CHUNK)
-        aside.replace(target)
-    finally:
-        aside.unlink(missing_ok=True)
+    part = target.with_name(f".{target.name}.part")
+    with replacing(target, aside=part), _open_member(path, member) as source, part.open("wb") as file:
+        shutil.copyfileobj(source, file, _CHUNK)
 
 
 @contextmanager

@@ -41,16 +41,6 @@ def _digest(path: Path, digest: hashlib._Hash) -> str:
     return digest.hexdigest()
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a small file under a temporary name and rename it; the caller holds the lock of what it describes."""
-    aside = path.with_name(f".{path.name}.part")
-    try:
-        aside.write_text(text, "utf-8")
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
-
-
 @contextmanager
 def lock(target: Path) -> Iterator[None]:
     """Let one process (and thread) at a time make a file of the cache; its folder is made where it is absent.

@@ -13,9 +13,10 @@ from pathlib import Path
 
 from keras_i3d import labels
 from keras_i3d.checkpoints import archive, transfer
-from keras_i3d.checkpoints.cache import cache_folder, git_blob_id, lock, sha256, unwritable, write_text
+from keras_i3d.checkpoints.cache import cache_folder, git_blob_id, lock, sha256, unwritable
 from keras_i3d.checkpoints.catalogue import RemoteFile, Row
 from keras_i3d.errors import WeightsUnavailable
+from keras_i3d.whole_file import replacing, write_json, write_text
 
 LAYOUT = 1  # of converted files; a new number has them made again
 
@@ -213,17 +214,13 @@ def converted_complaint(row: Row) -> str | None:
 
 
 def _convert(row: Row, origin: Path, target: Path, convert: Callable[[Path, Path], None]) -> None:
-    aside = target.with_name(f".part.{target.name}")
     try:
-        aside.unlink(missing_ok=True)  # of a process that was killed
-        convert(origin, aside)
-        facts = {"sha256": sha256(aside), "layout": LAYOUT, "made_from": _identities(row)}
-        aside.replace(target)
-        write_text(_facts_path(target), json.dumps(facts, indent=2) + "\n")
+        with replacing(target, aside=target.with_name(f".part.{target.name}")) as aside:
+            convert(origin, aside)
+            facts = {"sha256": sha256(aside), "layout": LAYOUT, "made_from": _identities(row)}
+        write_json(_facts_path(target), facts)
     except OSError as error:
         raise unwritable(target, error) from error
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def _facts_path(target: Path) -> Path:

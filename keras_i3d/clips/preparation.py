@@ -8,7 +8,7 @@ from pathlib import Path
 
 from keras_i3d import streams
 from keras_i3d.errors import ModelFileError
-from keras_i3d.run_folder import write_json
+from keras_i3d.whole_file import write_json
 
 FILE_NAME = "preparation.json"
 

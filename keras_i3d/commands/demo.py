@@ -27,8 +27,9 @@ from keras_i3d.commands import evaluate, make_tfrecords, predict, train
 from keras_i3d.datasets import folder as class_folders
 from keras_i3d.errors import DatasetError
 from keras_i3d.records.shards import Manifest, RecordSettings
-from keras_i3d.run_folder import claim, write_json
+from keras_i3d.run_folder import claim
 from keras_i3d.training.recipe import Recipe
+from keras_i3d.whole_file import write_json
 
 if TYPE_CHECKING:
     from keras_i3d.commands.evaluate import Evaluation
@@ -129,7 +130,7 @@ def _make_videos(target: Path, arguments: argparse.Namespace) -> Path:
 
 
 def _train_and_evaluate(name: str, folder: Path, recipe: Recipe) -> Outcome:
-    from keras_i3d.finished_model import load_model
+    from keras_i3d.models.saved import load_model
 
     run_folder, started = folder / recipe.time_plan, time.monotonic()
     history = train.train(folder / "records", run_folder, recipe, description=f"training {name}")

@@ -6,7 +6,6 @@ Videos, pictures and styles lie inside the page, and its content security policy
 import base64
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -20,6 +19,7 @@ from keras_i3d.figures.curves import History, learning_curves
 from keras_i3d.figures.strip import film_strip, video_uri
 from keras_i3d.figures.style import duration, percent, run_class, stylesheet, text
 from keras_i3d.figures.svg import NAMESPACE
+from keras_i3d.whole_file import write_text
 
 _LARGEST_VIDEO = 2 << 20  # bytes; larger ones are shown as a film strip alone
 _SHOWN_ANSWERS = 3
@@ -138,12 +138,7 @@ def write(path: str | PathLike[str], report: Report) -> None:
     """
     path = Path(path)
     page = _page(report)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(page, encoding="utf-8")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_text(path, page)
 
 
 def _page(report: Report) -> str:

@@ -22,7 +22,7 @@ import numpy as np
 from keras_i3d import labels
 from keras_i3d.datasets.dataset import SPLITS, LabelledClip, VideoDataset
 from keras_i3d.errors import RecordError, VideoError, first_line
-from keras_i3d.run_folder import replacing, write_json
+from keras_i3d.whole_file import replacing, write_json
 
 MANIFEST = "manifest.json"
 JOURNAL = ".finished-shards.jsonl"  # a line for each, until the manifest is there

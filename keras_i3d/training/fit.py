@@ -23,11 +23,12 @@ from keras_i3d.clips.preparation import Preparation
 from keras_i3d.errors import RecordError, TrainingError, first_line
 from keras_i3d.models import networks
 from keras_i3d.records import shards
-from keras_i3d.run_folder import claim, replacing, write_json
+from keras_i3d.run_folder import claim
 from keras_i3d.training import objective, optimiser
 from keras_i3d.training.display import ShowProgress
 from keras_i3d.training.recipe import FILE_NAME as RECIPE
 from keras_i3d.training.recipe import Recipe
+from keras_i3d.whole_file import replacing, write_json
 
 HISTORY = "history.json"
 CHECKPOINT = "checkpoint.keras"

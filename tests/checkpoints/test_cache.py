@@ -23,12 +23,6 @@ def test_digests_are_those_of_git_and_sha256sum(tmp_path) -> None:
     assert cache_module.sha256(tmp_path / "hello") == digest
 
 
-def test_a_text_is_written_whole(tmp_path) -> None:
-    cache_module.write_text(tmp_path / "a", "old")
-    cache_module.write_text(tmp_path / "a", "new")
-    assert [path.read_text() for path in tmp_path.iterdir()] == ["new"]
-
-
 def _count_up(target: Path, times: int) -> None:
     for _ in range(times):
         with cache_module.lock(target):
