@@ -27,7 +27,7 @@ _HOMES = {
     "load_checkpoint": "checkpoints.load",
     "inflate": "inflation.inflate",
     "boring_video_error": "inflation.boring_video",
-    "load_model": "finished_model",
+    "load_model": "models.saved",
     "Recipe": "training.recipe",
     "fit": "training.fit",
     "evaluate": "commands.evaluate",

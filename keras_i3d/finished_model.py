@@ -16,9 +16,10 @@ from keras_i3d import labels, streams
 from keras_i3d.checkpoints import catalogue, download
 from keras_i3d.clips.preparation import Preparation
 from keras_i3d.clips.transforms import short_side_for
-from keras_i3d.errors import ModelFileError, first_line
+from keras_i3d.errors import ModelFileError
 from keras_i3d.models import networks
 from keras_i3d.models.i3d import I3D, SIZE
+from keras_i3d.models.saved import load_model
 from keras_i3d.protocol import FPS, Frames, Protocol
 
 
@@ -63,21 +64,6 @@ class FinishedModel:
                 f"the network {self.preparation.network} (modality {self.preparation.modality}) can be evaluated on "
                 "records, but not served or asked about a file yet; i3d can"
             )
-
-
-def load_model(path: str | os.PathLike) -> keras.Model:
-    """Load a ``.keras`` file as Keras does, with this package's layer known to it.
-
-    Raises:
-        ModelFileError: The file is absent or no Keras model.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise ModelFileError(f"{path}: no such model file")
-    try:
-        return keras.saving.load_model(path, compile=False)
-    except Exception as error:  # Keras raises many kinds, from zipfile's to its own
-        raise ModelFileError(f"{path}: cannot be read as a Keras model, a .keras file ({first_line(error)})") from error
 
 
 def is_published(model: str | os.PathLike) -> bool:

@@ -10,11 +10,11 @@ import keras_i3d
 PACKAGE = Path(keras_i3d.__file__).parent
 
 # part -> what it may import of the package; modules at the top that import no part are open to all
-OPEN = {"errors", "extras", "labels", "progress", "protocol", "run_folder", "streams"}
+OPEN = {"errors", "extras", "labels", "progress", "protocol", "run_folder", "whole_file", "streams"}
 ARROWS = {
     "models": {"checkpoints", "inflation"},  # I3D(weights=...), imported when it is asked for
     "inflation": {"models"},
-    "checkpoints": set(),
+    "checkpoints": {"models"},  # the spelling of scopes
     "video": set(),
     "datasets": {"video"},  # the demo's videos are encoded
     "records": {"datasets", "video"},

@@ -13,16 +13,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from keras_i3d.checkpoints import formats
-from keras_i3d.checkpoints.formats import is_there
 from keras_i3d.checkpoints.names import KERAS, SLIM, Weight, weights_of
 from keras_i3d.checkpoints.stored import StoredVariable, StoredWeights, examples
 from keras_i3d.errors import CheckpointMismatch
-
-__all__ = ["classes_in", "is_there", "load_checkpoint"]
+from keras_i3d.models.architecture import IMAGENET_CLASSES
 
 _log = logging.getLogger(__name__)
-
-_IMAGENET_WITH_BACKGROUND = 1001  # TF-Slim's classes; number 0 is the background
 
 
 def classes_in(path: str | os.PathLike) -> int | None:
@@ -107,8 +103,8 @@ def _without_background(file: StoredWeights, wanted: dict[str, Weight]) -> Store
     """Drop the background of TF-Slim's ImageNet classes where the model has one class less."""
     ours = {name: weight for name, weight in wanted.items() if file.layout.is_classifier(name)}
     theirs = file.classifier()
-    has_background = file.layout is SLIM and _classes(theirs) == _IMAGENET_WITH_BACKGROUND
-    if not has_background or _classes(ours) != _IMAGENET_WITH_BACKGROUND - 1:
+    is_slims = any("Conv2d_0c_1x1" in name for name in theirs)  # also as Keras saved it
+    if not is_slims or (_classes(theirs), _classes(ours)) != (IMAGENET_CLASSES, IMAGENET_CLASSES - 1):
         return file
     cut = {
         name: StoredVariable((*variable.shape[:-1], variable.shape[-1] - 1), lambda read=variable.read: read()[..., 1:])

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keras_i3d import quiet, run_folder, streams
+from keras_i3d import quiet, streams, whole_file
 
 if TYPE_CHECKING:
     import keras
@@ -115,7 +115,7 @@ def run(arguments: argparse.Namespace) -> int:
     }
     network = I3D(input_shape=(None, None, None, channels), **options)
     inflate.inflate(source, network, method=arguments.method)
-    with run_folder.replacing(output) as aside:
+    with whole_file.replacing(output) as aside:
         network.save_weights(aside)
     result = None if image is None else check(source, network, image, options)
     _print(arguments, options["classes"], result)
@@ -168,16 +168,16 @@ def _reference(source: keras.Model, classes: int, channels: int) -> keras.Model:
 
 
 def _classes(source: keras.Model) -> int:
-    from keras_i3d.models.inception_v1 import CLASSES
+    from keras_i3d.models.architecture import IMAGENET_CLASSES
 
     head = [layer for layer in source.layers if layer.name.startswith("Logits__") and hasattr(layer, "filters")]
-    return head[0].filters if head else CLASSES
+    return head[0].filters if head else IMAGENET_CLASSES
 
 
 def _carries_classes(received: int, wanted: int) -> bool:
-    from keras_i3d.inflation.weights import BACKGROUND_CLASSES
+    from keras_i3d.models.architecture import IMAGENET_CLASSES
 
-    return received == wanted or (received, wanted) == (BACKGROUND_CLASSES, BACKGROUND_CLASSES - 1)
+    return received == wanted or (received, wanted) == (IMAGENET_CLASSES, IMAGENET_CLASSES - 1)
 
 
 def _check_output(output: Path) -> None:

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from keras_i3d import progress, quiet, streams
-from keras_i3d.models import time_plan
+from keras_i3d.models import networks, time_plan
 from keras_i3d.models.networks import NETWORKS, Network
 from keras_i3d.protocol import FPS, Frames
 from keras_i3d.training.recipe import OPTIMISERS, Recipe
@@ -29,10 +29,12 @@ from keras_i3d.training.recipe import OPTIMISERS, Recipe
 if TYPE_CHECKING:
     import keras
 
-    from keras_i3d.models.anatomy import Sight, TrainingMemory
+    from keras_i3d.models.costs import TrainingMemory
+    from keras_i3d.models.receptive_field import Sight
 
 IMAGES = Network("inception_v1", "InceptionV1", "Inception-v1, 2-D", {})
 KNOWN = (*NETWORKS, IMAGES.name)
+IMAGE_SIZE = 224
 EXIT_SKIPPED = 3
 HIDDEN = ("Dropout", "flatten")  # layers that are no places to look at
 
@@ -188,18 +190,16 @@ def study(network: Network, modality: str, wishes: Wishes) -> Facts:
     Raises:
         ValueError: The network cannot be built so.
     """
-    from keras_i3d.models import anatomy
+    from keras_i3d.models import costs, receptive_field
 
     protocol = network.protocol(modality) if network.protocols else None
     frames = None if protocol is None else wishes.frames or protocol.train_frames
-    if protocol is not None:
-        Recipe(network=network.name, modality=modality, frames=frames, size=wishes.size)  # as train would refuse it
     sampling = {"rgb": Frames()} if protocol is None else dict(protocol.streams)
-    model = _build(network, modality, frames, sampling, wishes)
+    model = _build(network, modality, wishes)
     inputs = {name: tuple(model.get_layer(name).output.shape[1:]) for name in sampling}
-    trainable, parameters = anatomy.parameters(model)
+    trainable, parameters = costs.parameters(model)
     end_points = []
-    for name, place in anatomy.receptive_fields(model).items():
+    for name, place in receptive_field.receptive_fields(model).items():
         if "__" in name or name.rpartition("/")[2].startswith(HIDDEN):
             continue
         sights = {stream: _in_video(sight, sampling[stream]) for stream, sight in place.sights.items()}
@@ -211,33 +211,29 @@ def study(network: Network, modality: str, wishes: Wishes) -> Facts:
         frames=frames,
         trainable=trainable,
         parameters=parameters,
-        flops=anatomy.flops(model),
-        memory=anatomy.training_memory(model, optimiser=wishes.optimiser),
+        flops=costs.flops(model),
+        memory=costs.training_memory(model, optimiser=wishes.optimiser),
         end_points=tuple(end_points),
     )
 
 
-def _build(
-    network: Network, modality: str, frames: int | None, sampling: dict[str, Frames], wishes: Wishes
-) -> keras.Model:
-    size = wishes.size or (network.protocol(modality).size if network.protocols else 224)
-    shape: tuple[int, ...] = (size, size)
-    if frames is not None:
-        steps = min(stream.count(frames) for stream in sampling.values())
-        shape = (steps, *shape)
+def _build(network: Network, modality: str, wishes: Wishes) -> keras.Model:
     options: dict[str, Any] = {} if wishes.classes is None else {"classes": wishes.classes}
-    if network.has_time_plan and wishes.time_plan is not None:
+    if not network.protocols:
+        size = wishes.size or IMAGE_SIZE
+        return network.function()(weights=None, input_shape=(size, size, streams.CHANNELS["rgb"]), **options)
+    # a recipe refuses what cannot be trained, and knows the network's own clip
+    recipe = Recipe(network=network.name, modality=modality, frames=wishes.frames, size=wishes.size)
+    if wishes.time_plan is not None:
         options["time_plan"] = wishes.time_plan
-    if network.name == "i3d":
-        options["modality"] = modality
-    if modality != "both":
-        shape = (*shape, streams.channels(modality))
-    return network.function()(weights=None, input_shape=shape, **options)
+    return networks.build(
+        network.name, modality=modality, frames=recipe.frames, size=recipe.size, any_length=False, **options
+    )
 
 
 def _in_video(sight: Sight, sampling: Frames) -> Sight:
     """Return a sight that counts frames of the video, of one that counts the frames that a stream takes of it."""
-    from keras_i3d.models.anatomy import Sight
+    from keras_i3d.models.receptive_field import Sight
 
     if len(sight.reach) != 3 or sight.reach[0] is None:
         return sight

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import keras
 
-from keras_i3d.errors import CheckpointMismatch, first_line
 from keras_i3d.inflation import network as networks
 from keras_i3d.inflation import weights
 from keras_i3d.inflation.kernels import DEFAULT_EXTENT, Extent, check_method
+from keras_i3d.models.saved import load_model
 
 
 def inflate(
@@ -66,7 +66,8 @@ def inflate(
     Raises:
         ValueError: An argument is not one of those named, or the source has a layer that is not supported.
         CheckpointMismatch: Names or shapes of source and target do not fit. Nothing was changed.
-        FileNotFoundError: There is no such file.
+        ModelFileError: A ``.keras`` file is absent or cannot be read.
+        FileNotFoundError: There is no such file of weights.
         WeightsUnavailable: Published weights can be neither found nor fetched.
     """
     check_method(method)
@@ -75,9 +76,7 @@ def inflate(
     if target is not None and unwanted:
         raise ValueError(f"with a target its own layers tell their extent in time; leave out {', '.join(unwanted)}")
     network = open_source(source)
-    several = len(getattr(network, "inputs", None) or []) > 1
-    if target is None or not several:  # of several streams `weights.carry` says which to choose
-        networks.check_takes_images(network)
+    networks.check_takes_images(network)
     if target is None:
         target = networks.build(
             network,
@@ -95,8 +94,9 @@ def open_source(source: keras.Model | str | os.PathLike) -> keras.Model:
 
     Raises:
         ValueError: The source is neither a network nor a path.
-        CheckpointMismatch: The file is not a network's, or not exactly Inception-v1's.
-        FileNotFoundError: There is no such file.
+        ModelFileError: A ``.keras`` file is absent or cannot be read.
+        CheckpointMismatch: Weights are not exactly Inception-v1's.
+        FileNotFoundError: There is no such file of weights.
     """
     if isinstance(source, keras.Model):
         return source
@@ -110,11 +110,4 @@ def open_source(source: keras.Model | str | os.PathLike) -> keras.Model:
     path = Path(source)
     if path.suffix != ".keras":
         return InceptionV1(weights=os.fspath(source), input_shape=any_size)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file; a network to inflate is a .keras file")
-    import keras_i3d.models.layers  # noqa: F401  (registers the layers that the file may hold)
-
-    try:
-        return keras.saving.load_model(path, compile=False)
-    except Exception as error:  # Keras raises many kinds, from zipfile's to its own
-        raise CheckpointMismatch(f"{path}: cannot be read as a Keras model ({first_line(error)})") from error
+    return load_model(path)

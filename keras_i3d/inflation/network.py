@@ -50,6 +50,11 @@ def check_takes_images(source: keras.Model) -> None:
             f"{source.name}: a network to inflate is functional or sequential and built, got {type(source).__name__}"
         )
     shapes = [tuple(tensor.shape) for tensor in inputs]
+    if len(shapes) > 1:
+        raise ValueError(
+            f"{source.name}: a network to inflate has one input, got {len(shapes)}; of a network of several streams "
+            "inflate one after the other: source.get_layer(name)"
+        )
     if len(shapes) != 1 or len(shapes[0]) != 4 or shapes[0][-1] is None:
         raise ValueError(
             f"{source.name}: a network to inflate has one input (batch, height, width, channels), got "

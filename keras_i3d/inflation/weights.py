@@ -14,9 +14,7 @@ from keras import layers
 from keras_i3d.errors import CheckpointMismatch
 from keras_i3d.inflation.kernels import flow_stem, inflate_kernel
 from keras_i3d.inflation.network import leaves
-from keras_i3d.models.architecture import layer_name
-
-BACKGROUND_CLASSES = 1001  # of TF-Slim's ImageNet, with a background at 0 that others leave out
+from keras_i3d.models.architecture import IMAGENET_CLASSES, layer_name
 
 _CLASSIFIER, _TEMPORAL, _GATE = "Logits__", "__temporal__", "__gating__"
 _SHOWN = 3  # examples of each kind in a message
@@ -141,7 +139,7 @@ class _Plan:
     def _fit_classes(self, layer: layers.Layer, variables: dict[str, Any], own: dict[str, np.ndarray]) -> bool:
         """Tell whether a classifier is carried; drops the background where the target has none."""
         received, wanted = own["kernel"].shape[-1], variables["kernel"].shape[-1]
-        if (received, wanted) == (BACKGROUND_CLASSES, BACKGROUND_CLASSES - 1):
+        if (received, wanted) == (IMAGENET_CLASSES, IMAGENET_CLASSES - 1):
             own |= {name: value[..., 1:] for name, value in own.items()}
         elif received != wanted:
             self.warnings.append(

@@ -83,6 +83,7 @@ ROWS: tuple[Conv | Pool | Mixed, ...] = (
     Mixed("5c", 384, (192, 384), (48, 128), 128),
 )
 
+IMAGENET_CLASSES = 1001  # of TF-Slim's weights: the background at 0, which others leave out, and the thousand
 HEAD = "Logits"
 HEAD_CONV = "Logits/Conv3d_0c_1x1"
 HEAD_POOL = "AvgPool3D"

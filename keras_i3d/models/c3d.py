@@ -11,8 +11,8 @@ import keras
 from keras import layers
 
 from keras_i3d.models import arguments, heads, starting_weights
-from keras_i3d.models.inception import EPSILON, BatchNorm, conv_unit, kernel_initializer
-from keras_i3d.models.networks import NETWORKS
+from keras_i3d.models.inception import BatchNorm, conv_unit, kernel_initializer
+from keras_i3d.models.networks import CLASSES, NETWORKS
 
 PROTOCOL = NETWORKS["c3d"].protocol()
 # (name, filters) of the 3x3x3 convolutions in front of each pool
@@ -75,13 +75,10 @@ def C3D(
     for scope in ("fc6", "fc7"):
         initializer = kernel_initializer(x.shape[-1], (1,))
         x = layers.Dense(DENSE_UNITS, use_bias=False, kernel_initializer=initializer, name=f"{scope}__dense")(x)
-        x = layers.BatchNormalization(
-            scale=False, epsilon=EPSILON, momentum=batch_norm_momentum, name=f"{scope}__batch_norm"
-        )(x)
-        x = layers.Activation("relu", name=scope)(x)
+        x = batch_norm.relu(x, scope)
         x = layers.Dropout(dropout_rate, name=f"{scope}__dropout")(x)
     logits = layers.Dense(
-        classes or start.classes or 400,
+        classes or start.classes or CLASSES,
         kernel_initializer=kernel_initializer(DENSE_UNITS, (1,)),
         dtype="float32",
         name=heads.DENSE,

@@ -10,7 +10,7 @@ from keras import layers, ops
 from keras_i3d.models import arguments, heads, starting_weights
 from keras_i3d.models.inception import BatchNorm, Trunk
 from keras_i3d.models.layers import BatchNormLSTM
-from keras_i3d.models.networks import NETWORKS
+from keras_i3d.models.networks import CLASSES, NETWORKS
 from keras_i3d.models.time_plan import PER_FRAME_PLAN
 
 PROTOCOL = NETWORKS["convnet_lstm"].protocol()
@@ -65,7 +65,7 @@ def ConvNetLSTM(
     momentum = min(batch_norm_momentum, LSTM_MOMENTUM)
     x = BatchNormLSTM(UNITS, steps=frames, momentum=momentum, dtype="float32", name="LSTM")(x)
     x = layers.Dropout(dropout_rate, dtype="float32", name="Dropout")(x)
-    steps = layers.Dense(classes or start.classes or 400, dtype="float32", name=heads.DENSE)(x)
+    steps = layers.Dense(classes or start.classes or CLASSES, dtype="float32", name=heads.DENSE)(x)
     steps = layers.Activation("linear", dtype="float32", name="StepLogits")(steps)
     logits = layers.Activation("linear", dtype="float32", name="Logits")(steps[:, -1])
     model = keras.Model(inputs, heads.predictions(logits, classifier_activation), name=name)

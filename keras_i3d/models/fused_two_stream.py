@@ -12,8 +12,8 @@ import keras
 from keras import layers
 
 from keras_i3d.models import arguments, heads, starting_weights
-from keras_i3d.models.inception import EPSILON, BatchNorm, Trunk
-from keras_i3d.models.networks import NETWORKS
+from keras_i3d.models.inception import BatchNorm, Trunk
+from keras_i3d.models.networks import CLASSES, NETWORKS
 from keras_i3d.models.time_plan import PER_FRAME_PLAN
 from keras_i3d.models.two_stream import snapshots, stream_model
 
@@ -69,20 +69,19 @@ def FusedTwoStream(
         raise ValueError(f"FusedTwoStream needs an input_shape of at least {least}, got {shape}")
     start = starting_weights.find(weights, network="FusedTwoStream")
 
-    trunk = Trunk(PER_FRAME_PLAN, BatchNorm(batch_norm_momentum))
+    batch_norm = BatchNorm(batch_norm_momentum)
+    trunk = Trunk(PER_FRAME_PLAN, batch_norm)
     inputs, streams = snapshots(shape)
     maps = [stream_model(x, trunk, name=f"{modality}_stream")(x) for modality, x in streams.items()]
     x = layers.Concatenate(name="Joined")(maps)
     gaussian = keras.initializers.RandomNormal(stddev=NEW)
     x = layers.Conv3D(FILTERS, 3, use_bias=False, kernel_initializer=gaussian, name="Fusion__conv_3d")(x)
-    x = layers.BatchNormalization(
-        scale=False, epsilon=EPSILON, momentum=batch_norm_momentum, name="Fusion__batch_norm"
-    )(x)
-    x = layers.Activation("relu", name="Fusion")(x)
+    x = batch_norm.relu(x, "Fusion")
     x = layers.MaxPooling3D(3, name="FusionPool")(x)
     x = layers.Dropout(dropout_rate, name="Dropout")(x)
     gaussian = keras.initializers.RandomNormal(stddev=NEW)
-    x = layers.Dense(classes or start.classes or 400, kernel_initializer=gaussian, dtype="float32", name=heads.DENSE)(x)
+    classes = classes or start.classes or CLASSES
+    x = layers.Dense(classes, kernel_initializer=gaussian, dtype="float32", name=heads.DENSE)(x)
     logits = layers.GlobalAveragePooling3D(dtype="float32", name="Logits")(x)
     model = keras.Model(inputs, heads.predictions(logits, classifier_activation), name=name)
     start.load_into(model)

@@ -15,11 +15,11 @@ from keras_i3d import streams
 from keras_i3d.models import architecture, arguments, heads, starting_weights
 from keras_i3d.models import time_plan as time_plans
 from keras_i3d.models.inception import BatchNorm, Trunk
+from keras_i3d.models.networks import CLASSES, NETWORKS
 from keras_i3d.models.time_plan import TimePlan
 from keras_i3d.streams import FLOW_BOUND
 
-FRAMES, SIZE = 64, 224  # of a training clip in the paper
-CLASSES = 400  # of Kinetics-400
+FRAMES, SIZE = NETWORKS["i3d"].protocol().train_frames, NETWORKS["i3d"].protocol().size
 
 
 def I3D(

@@ -42,6 +42,23 @@ class BatchNorm:
         if isinstance(self.momentum, str) or not 0 <= self.momentum < 1:
             raise ValueError(f"batch_norm_momentum must be in [0, 1), got {self.momentum!r}")
 
+    def relu(self, x: Any, name: str, *, end: str | None = None) -> Any:
+        """Apply batch norm without scale, and ReLU.
+
+        Args:
+            x: Keras tensor, channels last.
+            name: Of the unit; the batch norm is ``<name>__batch_norm``.
+            end: Name of the last layer, by default `name`.
+        """
+        x = layers.BatchNormalization(
+            scale=False,
+            epsilon=EPSILON,
+            momentum=self.momentum,
+            synchronized=self.synchronized,
+            name=f"{name}__batch_norm",
+        )(x)
+        return layers.Activation("relu", name=end or name)(x)
+
 
 def kernel_initializer(channels: int, size: tuple[int, ...]) -> keras.Initializer:
     """Return Sonnet 1's default: a normal of deviation 1 / sqrt(fan in), truncated at two deviations."""
@@ -93,14 +110,7 @@ def conv_unit(
         kernel_initializer=kernel_initializer(x.shape[-1], size[-rank:]),
         name=layer_name(f"{scope}/conv_3d", rank),
     )(x)
-    x = layers.BatchNormalization(
-        scale=False,
-        epsilon=EPSILON,
-        momentum=batch_norm.momentum,
-        synchronized=batch_norm.synchronized,
-        name=layer_name(f"{scope}/batch_norm", rank),
-    )(x)
-    return layers.Activation("relu", name=layer_name(end or scope, rank))(x)
+    return batch_norm.relu(x, layer_name(scope, rank), end=end and layer_name(end, rank))
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,9 @@ import keras
 from keras import layers
 
 from keras_i3d.models import arguments, heads, starting_weights
+from keras_i3d.models.architecture import IMAGENET_CLASSES
 from keras_i3d.models.inception import BatchNorm, Trunk
 from keras_i3d.models.time_plan import PER_FRAME_PLAN
-
-CLASSES = 1001  # ImageNet's thousand, behind TF-Slim's background at 0
 
 
 def InceptionV1(
@@ -64,7 +63,7 @@ def InceptionV1(
     if include_top:
         x = heads.classifier(
             x,
-            classes=classes or start.classes or CLASSES,
+            classes=classes or start.classes or IMAGENET_CLASSES,
             pool_time=1,
             dropout_rate=dropout_rate,
             activation=classifier_activation,

@@ -11,11 +11,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from keras_i3d import streams
 from keras_i3d.protocol import Frames, Protocol
 
 if TYPE_CHECKING:
     import keras
 
+CLASSES = 400  # of Kinetics-400, which classifiers are made for where nothing else tells
 FLOW_FRAMES = 10  # that Two-Stream and 3D-Fused stack around each RGB frame
 SNAPSHOTS = {"rgb": Frames(step=FLOW_FRAMES, offset=FLOW_FRAMES // 2), "flow": Frames()}
 
@@ -143,16 +145,17 @@ def inputs_of(model: keras.Model) -> Any:
     return {tensor.name: tensor for tensor in model.inputs}
 
 
-def build(name: str, *, modality: str, frames: int, size: int, time_plan: str, **options: Any) -> keras.Model:
-    """Build a network for clips of a training protocol, from random weights; any longer clip fits it too.
+def build(name: str, *, modality: str, frames: int, size: int, any_length: bool = True, **options: Any) -> keras.Model:
+    """Build a network for clips of a training protocol, from random weights.
 
     Args:
         name: Name of the network.
         modality: ``"rgb"``, ``"flow"`` or ``"both"``.
         frames: Consecutive frames of the video that a clip covers.
         size: Height and width of a clip.
-        time_plan: Extents in time, for networks that let them be chosen.
-        **options: ``classes``, ``dropout_rate`` and what else the builder takes.
+        any_length: Whether the time axis is left open, where the network lets it be.
+        **options: ``classes``, ``dropout_rate`` and what else the builder takes. ``time_plan`` is passed on to the
+            networks that have one.
 
     Raises:
         ValueError: An argument does not fit the network.
@@ -160,11 +163,11 @@ def build(name: str, *, modality: str, frames: int, size: int, time_plan: str, *
     chosen = network(name)
     protocol = chosen.protocol(modality)
     steps = min(stream.count(frames) for stream in protocol.streams.values())
-    shape: tuple[int | None, ...] = (None if chosen.has_free_frames else steps, size, size)
-    if modality != "both":
-        shape = (*shape, {"rgb": 3, "flow": 2}[modality])
+    shape: tuple[int | None, ...] = (None if any_length and chosen.has_free_frames else steps, size, size)
+    if modality != streams.BOTH:
+        shape = (*shape, streams.channels(modality))
     if chosen.name == "i3d":
         options["modality"] = modality
-    if chosen.has_time_plan:
-        options["time_plan"] = time_plan
+    if not chosen.has_time_plan:
+        options.pop("time_plan", None)
     return chosen.function()(weights=None, input_shape=shape, **options)

@@ -14,6 +14,8 @@ from typing import Any
 
 import keras
 
+from keras_i3d import streams
+
 INFLATABLE = ("I3D", "ConvNetLSTM", "TwoStream", "FusedTwoStream")  # networks with Inception-v1 as trunk
 
 
@@ -46,11 +48,11 @@ def find(weights: str | os.PathLike | None, *, network: str, modality: str = "rg
         return Start(None, lambda model: None)
     if not isinstance(weights, str | os.PathLike) or not str(weights):
         raise ValueError(f"weights must be a name of published weights, a path, or None; got {weights!r}")
-    from keras_i3d.checkpoints import catalogue, load
+    from keras_i3d.checkpoints import catalogue, formats, load
 
     if str(weights) in catalogue.names():
         return _published(str(weights), network, modality)
-    if load.is_there(weights):
+    if formats.is_there(weights):
         return Start(load.classes_in(weights), lambda model: load.load_checkpoint(model, weights))
     raise FileNotFoundError(
         f"weights={str(weights)!r} is neither a known name ({', '.join(catalogue.names())}) nor a file of weights "
@@ -78,22 +80,7 @@ def _published(name: str, network: str, modality: str) -> Start:
 def _load_published(model: keras.Model, row: Any) -> None:
     from keras_i3d.checkpoints import download, load
 
-    file = download.weights_file(row, lambda source, target: _convert(row, source, target))
-    if row.network == "InceptionV1" and model.output.shape[-1] == row.classes - 1:
-        _load_without_background(model, row, file)
-    else:
-        load.load_checkpoint(model, file)
-
-
-def _load_without_background(model: keras.Model, row: Any, file: Path) -> None:
-    """Load TF-Slim's classes but for number 0, which the converted file has lost the mark of."""
-    from keras_i3d.checkpoints import load
-    from keras_i3d.models.inception_v1 import InceptionV1
-
-    whole = InceptionV1(weights=None, input_shape=(32, 32, 3), classes=row.classes)
-    load.load_checkpoint(whole, file)
-    for mine, its in zip(model.weights, whole.weights, strict=True):
-        mine.assign(its if mine.shape == its.shape else its[..., 1:])
+    load.load_checkpoint(model, download.weights_file(row, lambda source, target: _convert(row, source, target)))
 
 
 def _convert(row: Any, source: Path, target: Path) -> None:
@@ -105,8 +92,8 @@ def _convert(row: Any, source: Path, target: Path) -> None:
     if row.network == "InceptionV1":
         model = InceptionV1(weights=None, input_shape=(32, 32, 3), classes=row.classes)
     else:
-        channels = {"rgb": 3, "flow": 2}[row.modality]
-        model = I3D(weights=None, input_shape=(1, 32, 32, channels), classes=row.classes, modality=row.modality)
+        shape = (1, 32, 32, streams.channels(row.modality))
+        model = I3D(weights=None, input_shape=shape, classes=row.classes, modality=row.modality)
     load.load_checkpoint(model, source)
     model.save_weights(target)
 

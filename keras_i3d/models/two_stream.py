@@ -14,7 +14,7 @@ from keras import layers
 from keras_i3d.models import arguments, heads, starting_weights
 from keras_i3d.models.inception import BatchNorm, Trunk
 from keras_i3d.models.layers import StackFrames
-from keras_i3d.models.networks import FLOW_FRAMES, NETWORKS
+from keras_i3d.models.networks import CLASSES, FLOW_FRAMES, NETWORKS
 from keras_i3d.models.time_plan import PER_FRAME_PLAN
 
 PROTOCOL = NETWORKS["two_stream"].protocol()
@@ -58,7 +58,7 @@ def TwoStream(
     arguments.check_classifier(classes, classifier_activation, dropout_rate, weights)
     shape = arguments.checked_shape(input_shape, (1, PROTOCOL.size, PROTOCOL.size), axes="snapshots, height, width")
     start = starting_weights.find(weights, network="TwoStream")
-    classes = classes or start.classes or 400
+    classes = classes or start.classes or CLASSES
     trunk = Trunk(PER_FRAME_PLAN, BatchNorm(batch_norm_momentum))
 
     def classify(x: Any) -> Any:

@@ -57,22 +57,24 @@ class Recipe:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "time_plan", time_plan.spelling(self.time_plan))
-        protocol = self._protocol()
-        for name, usual in (("frames", protocol.train_frames), ("size", protocol.size)):
+        chosen = networks.network(self.network)
+        protocol = chosen.protocol(self.modality)
+        usual = {"modality": chosen.modality, "frames": protocol.train_frames, "size": protocol.size}
+        for name, value in usual.items():
             if getattr(self, name) is None:
-                object.__setattr__(self, name, usual)
+                object.__setattr__(self, name, value)
         for one in fields(self):
             value, kind = getattr(self, one.name), one.metadata["kind"]
             if type(value) is not kind and not (kind is float and type(value) is int):
                 raise ValueError(f"{one.name} must be of type {kind.__name__}, got {value!r}")
-        if self.time_plan != "i3d" and not networks.network(self.network).has_time_plan:
+        if self.time_plan != "i3d" and not chosen.has_time_plan:
             raise ValueError(f"network {self.network!r} has no time plan to choose, got {self.time_plan!r}")
         if self.optimiser not in OPTIMISERS:
             raise ValueError(f"unknown optimiser {self.optimiser!r}; known: {', '.join(OPTIMISERS)}")
         for name in ("epochs", "batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        self._check_clip(protocol)
+        self._check_clip(chosen.least, protocol)
         if self.seed < 0:
             raise ValueError(f"seed must be at least 0, got {self.seed}")
         if not 0 < self.learning_rate < math.inf:
@@ -81,8 +83,7 @@ class Recipe:
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)}")
 
-    def _check_clip(self, protocol: Protocol) -> None:
-        least = networks.network(self.network).least
+    def _check_clip(self, least: tuple[int, int], protocol: Protocol) -> None:
         for name, smallest in zip(("frames", "size"), least, strict=True):
             if getattr(self, name) < smallest:
                 raise ValueError(
@@ -92,12 +93,6 @@ class Recipe:
             raise ValueError(
                 f"frames must be a multiple of {protocol.period} for network {self.network!r}, got {self.frames}"
             )
-
-    def _protocol(self) -> Protocol:
-        chosen = networks.network(self.network)
-        if self.modality is None:
-            object.__setattr__(self, "modality", chosen.modality)
-        return chosen.protocol(self.modality)
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON values."""

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_i3d.checkpoints import load
+from keras_i3d.checkpoints import formats, load
 from keras_i3d.checkpoints.names import deepmind_name, slim_name, weights_of
 from keras_i3d.errors import CheckpointMismatch
 from keras_i3d.models.i3d import I3D
@@ -84,7 +84,7 @@ def test_every_variable_is_loaded(model, golden, files, kind, caplog) -> None:
     load.load_checkpoint(model, files[kind, "7"])
     assert_loaded(model, golden)
     assert caplog.records == []
-    assert (load.classes_in(files[kind, "7"]), load.is_there(files[kind, "7"])) == (7, True)
+    assert (load.classes_in(files[kind, "7"]), formats.is_there(files[kind, "7"])) == (7, True)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_a_file_of_the_checkpoint_may_be_named_too(model, golden, files, ending)
     path = files["deepmind", "7"]
     load.load_checkpoint(model, f"{path}{ending}")
     assert_loaded(model, golden)
-    assert load.is_there(f"{path}{ending}") and not load.is_there(f"{path}.other")
+    assert formats.is_there(f"{path}{ending}") and not formats.is_there(f"{path}.other")
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -15,7 +15,7 @@ from keras_i3d.checkpoints.names import HASSONY, PIERGIAJ, weights_of
 from keras_i3d.errors import CheckpointMismatch, MissingDependency
 from keras_i3d.models.i3d import I3D
 
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip("torch", reason="the extra torch is not installed")
 
 SMALL = {"weights": None, "input_shape": (9, 32, 32, 3), "classes": 5}
 # (out of branch 0, in and out of branch 1, in and out of branch 2, out of branch 3): Szegedy et al. 2015, Table 1

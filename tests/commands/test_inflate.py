@@ -72,7 +72,7 @@ def test_a_fixed_point_that_does_not_hold_is_said_and_fails(flat, tmp_path, caps
         (["SOURCE", "--output", "o.h5"], 2, "--output must end in .weights.h5, got o.h5"),
         (["SOURCE", "--output", "no/where/o.weights.h5"], 1, "no/where: no such folder to write o.weights.h5 into"),
         (["absent.ckpt", "--output", "o.weights.h5"], 1, "weights='absent.ckpt' is neither a known name ("),
-        (["text.keras", "--output", "o.weights.h5"], 1, "text.keras: cannot be read as a Keras model ("),
+        (["text.keras", "--output", "o.weights.h5"], 1, "text.keras: cannot be read as a Keras model, a .keras file ("),
         (["text.ckpt", "--output", "o.weights.h5"], 1, "text.ckpt"),
         (["SOURCE", "--output", "o.weights.h5", "--time-plan", "4d"], 2, "unknown time plan '4d'"),
         (

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from keras_i3d import cli
-from keras_i3d.models import anatomy
+from keras_i3d.models import costs
 from keras_i3d.models.i3d import I3D
 from keras_i3d.models.networks import NETWORKS
 
@@ -57,8 +57,8 @@ def test_json_has_everything_of_one_network(capsys) -> None:
     assert (rgb["modality"], flow["modality"]) == ("rgb", "flow")
     assert (rgb["frames"], rgb["span_s"]) == (16, 0.64)
     assert rgb["inputs"] == {"rgb": {"shape": [16, 64, 64, 3], "step": 1, "offset": 0}}
-    assert rgb["flops"] == anatomy.flops(model)
-    memory = anatomy.training_memory(model, optimiser="sgd")
+    assert rgb["flops"] == costs.flops(model)
+    memory = costs.training_memory(model, optimiser="sgd")
     assert rgb["training_memory"] == {"fixed_bytes": memory.fixed, "bytes_per_clip": memory.per_clip}
     points = {point["layer"]: point for point in rgb["end_points"]}
     assert points["MaxPool3d_5a_2x2"]["shape"] == [2, 2, 2, 832]

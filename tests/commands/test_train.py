@@ -23,7 +23,8 @@ def test_options_change_a_recipe_file_and_the_summary_names_the_best_epoch(
 @pytest.mark.parametrize(
     ("network", "frames"),
     [
-        *(("c3d", 9), ("convnet_lstm", 10), ("two_stream", 10)),
+        *(("c3d", 9), ("convnet_lstm", 10)),
+        pytest.param("two_stream", 10, marks=pytest.mark.slow),
         pytest.param("two_stream_i3d", 9, marks=pytest.mark.slow),
     ],
 )

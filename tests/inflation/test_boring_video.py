@@ -5,23 +5,13 @@ import numpy as np
 import pytest
 from keras import layers
 
-from keras_i3d.checkpoints.names import weights_of
 from keras_i3d.inflation.boring_video import boring_video_error
 from keras_i3d.inflation.inflate import inflate
 from keras_i3d.models import architecture
 from keras_i3d.models.i3d import I3D
-from keras_i3d.models.inception_v1 import InceptionV1
 
 # rounding of some sixty layers of float32
 TOLERANCE = 1e-5
-
-
-@pytest.fixture(scope="module")
-def source(golden):
-    model = InceptionV1(weights=None, input_shape=(None, None, 3))
-    for weight in weights_of(model):
-        weight.variable.assign(golden.weight(weight.path, weight.shape, "live"))
-    return model
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 from keras import layers
 
-from keras_i3d.checkpoints.names import weights_of
 from keras_i3d.errors import CheckpointMismatch
 from keras_i3d.inflation.inflate import inflate
 from keras_i3d.inflation.kernels import flow_stem, inflate_kernel
@@ -18,14 +17,6 @@ from keras_i3d.models.two_stream_i3d import TwoStreamI3D
 CLASSIFIER = "Logits__Conv3d_0c_1x1__conv_3d"
 FLAT_CLASSIFIER = "Logits__Conv2d_0c_1x1__conv_2d"
 SMALL = (1, 32, 32, 3)
-
-
-@pytest.fixture(scope="module")
-def source(golden):
-    model = InceptionV1(weights=None, input_shape=(32, 32, 3))
-    for weight in weights_of(model):
-        weight.variable.assign(golden.weight(weight.path, weight.shape, "live"))
-    return model
 
 
 def values(layer: layers.Layer) -> list[np.ndarray]:
@@ -214,5 +205,7 @@ def test_a_source_of_two_streams_is_asked_for_stream_by_stream(source) -> None:
         layers.Add()([keras.Model(source.input, source.output, name=x.name + "_stream")(x) for x in inputs]),
         name="two",
     )
-    with pytest.raises(ValueError, match=r"two has two layers named Conv2d_1a_7x7__conv_2d; a network of several stre"):
+    with pytest.raises(
+        ValueError, match=r"two: a network to inflate has one input, got 2; of a network of several streams"
+    ):
         inflate(two, I3D(weights=None, input_shape=SMALL))

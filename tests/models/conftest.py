@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from keras_i3d.models.networks import NETWORKS
+
 RANGES = {"beta": (-0.2, 0.2), "bias": (-0.1, 0.1), "mean": (-0.2, 0.2), "variance": (0.5, 1.5), "gamma": (0.5, 1.0)}
 
 
@@ -33,3 +35,9 @@ def noise() -> Callable[..., np.ndarray]:
         return np.random.default_rng(seed).uniform(-1, 1, shape).astype(np.float32)
 
     return draw
+
+
+@pytest.fixture(scope="module", params=NETWORKS)
+def built(request):
+    """Return the name of each network of the paper, and the network for its training clip and 400 classes."""
+    return request.param, NETWORKS[request.param].function()(weights=None)
