@@ -8,7 +8,17 @@ from setuptools import find_packages, setup
 HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "keras_i3d/__init__.py").read_text()).group(1)
 
-VIDEO = ["av>=16,<19", "opencv-contrib-python-headless>=4.11,<6"]
+VIDEO = ["av>=16,<19", "opencv-contrib-python-headless>=4.11,<6", "google-crc32c>=1.6,<2"]
+DASK = ["distributed>=2025.1"]
+REMOTE = ["fsspec>=2025.3", "s3fs>=2025.3", "gcsfs>=2025.3", "aiohttp>=3.10,<4"]
+# The native parts of tensorflow-io's last release load under TensorFlow 2.16 and 2.17 alone, which want NumPy 1;
+# OpenCV from 4.12 on wants NumPy 2.
+IO = [
+    "tensorflow-io==0.37.1",
+    "tensorflow>=2.16,<2.18",
+    "numpy>=1.26,<2",
+    "opencv-contrib-python-headless>=4.11,<4.12",
+]
 TORCH = ["torch>=2.6"]  # reads the files of PyTorch ports; before 2.6 weights_only could be got round
 TEST = ["pytest>=8,<10", "pytest-xdist>=3.6,<4", "ruff>=0.15,<1"]
 
@@ -30,9 +40,10 @@ setup(
         "keras>=3.12,<4",
         "numpy>=1.26,<3",
         "h5py>=3.11,<4",
+        "protobuf>=4.25,<8",  # records are written by it alone; TensorFlow depends on it too
         "rich>=13,<16",  # progress bars; Keras depends on it too
     ],
-    extras_require={"video": VIDEO, "torch": TORCH, "test": TEST},
+    extras_require={"video": VIDEO, "dask": DASK, "remote": REMOTE, "io": IO, "torch": TORCH, "test": TEST},
     entry_points={"console_scripts": ["keras-i3d = keras_i3d.cli:main"]},
     classifiers=[
         "Development Status :: 3 - Alpha",

@@ -6,10 +6,12 @@ KerasI3DError
 │   └── TruncatedVideo    a video with fewer frames than its container promises
 ├── DatasetError          a folder or table of videos that cannot be read as a data set
 ├── RecordError           records that are absent, damaged, or without what was asked for
+├── StorageError         a file or bucket that cannot be read, written or reached
 ├── CheckpointMismatch    a checkpoint that is not exactly the network's
 ├── WeightsUnavailable    published weights that are neither in the cache nor to be fetched
 ├── ModelFileError        a file or folder that is no model of this package
 ├── TrainingError         a training run that cannot go on
+├── ClusterError          a Dask cluster that cannot be reached, or is gone
 └── OutputFolderError     an output folder that holds something else
 
 The command line turns each of them into one line on standard error and exit code 1.
@@ -46,6 +48,10 @@ class RecordError(KerasI3DError):
     """Records are absent, damaged, or lack what was asked for."""
 
 
+class StorageError(KerasI3DError):
+    """A file or bucket cannot be read, written or reached; the message names it and what helps."""
+
+
 class CheckpointMismatch(KerasI3DError):
     """A checkpoint's variables are not exactly the network's, by name and shape."""
 
@@ -60,6 +66,10 @@ class ModelFileError(KerasI3DError):
 
 class TrainingError(KerasI3DError):
     """A training run cannot go on."""
+
+
+class ClusterError(KerasI3DError):
+    """A Dask cluster cannot be reached, or is gone."""
 
 
 class OutputFolderError(KerasI3DError):

@@ -9,6 +9,12 @@ from keras_i3d.errors import MissingDependency
 _PROVIDERS = {
     "av": ("av", "video", "decoding and encoding video"),
     "cv2": ("opencv-contrib-python-headless", "video", "optical flow and image coding"),
+    "google_crc32c": ("google-crc32c", "video", "writing records"),
+    "fsspec": ("fsspec", "remote", "reading and writing in remote storage"),
+    "s3fs": ("s3fs", "remote", "storage at s3://"),
+    "gcsfs": ("gcsfs", "remote", "storage at gs://"),
+    "aiohttp": ("aiohttp", "remote", "reading from http:// and https://"),
+    "distributed": ("distributed", "dask", "work on a Dask cluster"),
     "torch": ("torch", "torch", "reading PyTorch files"),
     # a dependency of the package, which an installation for another Keras backend leaves out
     "tensorflow": ("tensorflow", None, "reading TensorFlow checkpoints"),

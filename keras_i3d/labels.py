@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 
-from keras_i3d.errors import DatasetError
+from keras_i3d import storage
+from keras_i3d.errors import DatasetError, StorageError
 
 FILE_NAME = "labels.txt"
 
@@ -18,8 +18,8 @@ def read(path: str | os.PathLike) -> list[str]:
         DatasetError: The file cannot be read, has no line, an empty line, or a name twice.
     """
     try:
-        text = Path(path).read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        text = storage.read_bytes(path).decode("utf-8-sig").replace("\r\n", "\n")
+    except (OSError, StorageError, UnicodeDecodeError) as error:
         raise DatasetError(f"{path}: cannot be read as class names, one a line ({error})") from error
     if not text:
         raise DatasetError(f"{path}: holds no class name; one a line is expected")
@@ -43,4 +43,4 @@ def write(path: str | os.PathLike, names: Sequence[str]) -> None:
     for name in names:
         if not name.strip() or {"\n", "\r"} & set(name):
             raise ValueError(f"a class name must be one line of text, got {name!r}")
-    Path(path).write_text("".join(f"{name}\n" for name in names), "utf-8")
+    storage.write_text(path, "".join(f"{name}\n" for name in names))

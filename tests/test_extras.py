@@ -34,6 +34,21 @@ def test_an_installed_package_is_imported() -> None:
             r"pip install 'keras-i3d\[torch\]'   \(or alone: pip install torch\)$",
         ),
         (
+            "google_crc32c",
+            r"^writing records needs the package google-crc32c, which is not installed\. Bring it with: "
+            r"pip install 'keras-i3d\[video\]'   \(or alone: pip install google-crc32c\)$",
+        ),
+        (
+            "fsspec",
+            r"^reading and writing in remote storage needs the package fsspec, which is not installed\. Bring it with: "
+            r"pip install 'keras-i3d\[remote\]'   \(or alone: pip install fsspec\)$",
+        ),
+        (
+            "distributed",
+            r"^work on a Dask cluster needs the package distributed, which is not installed\. Bring it with: "
+            r"pip install 'keras-i3d\[dask\]'   \(or alone: pip install distributed\)$",
+        ),
+        (
             "tensorflow",
             r"^reading TensorFlow checkpoints needs the package tensorflow, which is not installed\. Bring it with: "
             r"pip install tensorflow$",

@@ -10,7 +10,10 @@ import keras_i3d
 PACKAGE = Path(keras_i3d.__file__).parent
 
 # part -> what it may import of the package; modules at the top that import no part are open to all
-OPEN = {"errors", "extras", "labels", "progress", "protocol", "run_folder", "whole_file", "streams"}
+OPEN = {
+    *("errors", "extras", "labels", "progress", "protocol", "workers", "run_folder", "whole_file", "streams"),
+    *("storage", "file_systems", "lock", "cache_folder"),
+}
 ARROWS = {
     "models": {"checkpoints", "inflation"},  # I3D(weights=...), imported when it is asked for
     "inflation": {"models"},

@@ -1,8 +1,12 @@
 import json
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from keras_i3d import lock
 from keras_i3d.errors import OutputFolderError
 from keras_i3d.run_folder import CLAIM, claim
 
@@ -195,3 +199,122 @@ def test_the_error_of_a_block_is_the_one_that_comes_out(tmp_path: Path) -> None:
         (folder / CLAIM).unlink()
         folder.rmdir()
         raise Failure
+
+
+HOLD = """
+import sys
+from keras_i3d.run_folder import claim
+with claim(sys.argv[1], "train", {}):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def running(tmp_path: Path):
+    """Return a process in which a run of `train` is at work in the folder `run`."""
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path / "run")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
+
+
+@pytest.mark.parametrize(("command", "settings"), [("train", {}), ("train", {"epochs": 3}), ("export", {})])
+def test_a_second_run_refuses_and_leaves_the_first_alone(tmp_path: Path, running, command: str, settings) -> None:
+    (tmp_path / "run/.writing-abc-shard").touch()
+    who = f"process {running.pid} on {socket.gethostname()}" if Path("/proc/locks").exists() else "on another .*"
+    message = (
+        rf"^{tmp_path}/run: another run is writing here \({who} since \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d\); "
+        "wait for it, or choose another folder$"
+    )
+    with pytest.raises(OutputFolderError, match=message), claim(tmp_path / "run", command, settings):
+        pytest.fail("the block must not run")
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [".writing-abc-shard", CLAIM]
+
+
+def test_a_run_that_was_killed_does_not_hold_its_folder(tmp_path: Path, running) -> None:
+    running.kill()
+    running.wait()
+    (tmp_path / "run/.writing-abc-shard").touch()
+    with claim(tmp_path / "run", "train", {}) as folder:
+        assert [path.name for path in folder.iterdir()] == [CLAIM]
+
+
+def test_a_run_within_a_run_of_the_same_folder_refuses(tmp_path: Path) -> None:
+    with (
+        claim(tmp_path, "train", {}),
+        claim(tmp_path / "inner", "train", {}),
+        pytest.raises(OutputFolderError, match="another run is writing here"),
+        claim(tmp_path, "train", {}),
+    ):
+        pytest.fail("the block must not run")
+
+
+def test_a_holder_that_cannot_be_seen_is_on_another_machine(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(lock, "holder", lambda path: None)
+    with (
+        claim(tmp_path, "train", {}),
+        pytest.raises(
+            OutputFolderError, match=r"another run is writing here \(on another machine or in another container since "
+        ),
+        claim(tmp_path, "train", {}),
+    ):
+        pytest.fail("the block must not run")
+
+
+@pytest.mark.parametrize("left", [[CLAIM], [CLAIM, ".writing-abc-shard"]])
+def test_a_claim_that_a_killed_process_had_not_written_yet_is_written(tmp_path: Path, left: list[str]) -> None:
+    for name in left:
+        (tmp_path / name).touch()
+    with claim(tmp_path, "train", {}) as folder:
+        assert json.loads((folder / CLAIM).read_text()) == {"command": "train", "settings": {}}
+        assert [path.name for path in folder.iterdir()] == [CLAIM]
+
+
+def test_an_empty_claim_among_other_files_is_no_run(tmp_path: Path) -> None:
+    (tmp_path / CLAIM).touch()
+    (tmp_path / "photo.jpg").touch()
+    with pytest.raises(OutputFolderError, match=FOREIGN), claim(tmp_path, "train", {}):
+        pytest.fail("the block must not run")
+
+
+def test_other_settings_leave_a_claim_with_nothing_beside_it(tmp_path: Path) -> None:
+    with claim(tmp_path, "train", {"epochs": 3}):
+        pass
+    with pytest.raises(OutputFolderError, match="epochs 3 there, 4 asked"), claim(tmp_path, "train", {"epochs": 4}):
+        pytest.fail("the block must not run")
+    assert json.loads((tmp_path / CLAIM).read_text())["settings"] == {"epochs": 3}
+
+
+def test_a_disk_that_is_full_from_the_start_leaves_no_half_claim(tmp_path: Path) -> None:
+    script = (
+        "import resource, signal, sys\nfrom keras_i3d.run_folder import claim\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\nresource.setrlimit(resource.RLIMIT_FSIZE, (20, 20))\n"
+        "with claim(sys.argv[1], 'train', {}): pass\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path / "run")], capture_output=True, text=True)
+    assert "OutputFolderError" in done.stderr and "run: cannot be used as output folder (No space left" in done.stderr
+    assert list((tmp_path / "run").iterdir()) == []
+
+
+def test_a_finished_run_may_lie_where_nothing_can_be_written(open_folder: Path, as_nobody) -> None:
+    with claim(open_folder, "train", {}):
+        pass
+    open_folder.chmod(0o555)
+    with as_nobody(), claim(open_folder, "train", {}) as folder:
+        assert folder == open_folder
+    open_folder.chmod(0o755)
+
+
+def test_a_local_folder_may_be_given_as_url(tmp_path: Path) -> None:
+    with claim(f"file://{tmp_path}/run", "train", {}) as folder:
+        assert folder == tmp_path / "run"
+
+
+@pytest.mark.parametrize("url", ["s3://bucket/run", "gs://bucket/run", "http://host/run"])
+def test_a_command_that_writes_to_this_machine_alone_refuses_a_url(url: str) -> None:
+    message = rf"^{url}: `train` writes to a folder of this machine, not to a URL$"
+    with pytest.raises(OutputFolderError, match=message), claim(url, "train", {}):
+        raise AssertionError

@@ -6,22 +6,17 @@ A file lies at ``<Keras home>/keras_i3d/<path under the source>``; what was conv
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import logging
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from keras_i3d.cache_folder import cache_folder
 from keras_i3d.errors import WeightsUnavailable, first_line
+from keras_i3d.lock import beside
 
 _log = logging.getLogger(__name__)
-
-
-def cache_folder() -> Path:
-    """Return the folder of the cache, which also takes files that were put there by hand."""
-    return Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "keras_i3d"
 
 
 def git_blob_id(path: Path) -> str:
@@ -50,49 +45,17 @@ def lock(target: Path) -> Iterator[None]:
     Raises:
         WeightsUnavailable: The cache cannot be written.
     """
-    path = target.with_name(f".{target.name}.lock")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = _acquire(path, target)
-    except OSError as error:
-        raise unwritable(target, error) from error
-    try:
-        yield
-    finally:
-        path.unlink(missing_ok=True)  # while it is still held, so that nobody removes a lock that another took
-        os.close(descriptor)
 
+    def waits() -> None:
+        _log.warning("another process is at work on %s; waiting for it", target)
 
-def _acquire(path: Path, target: Path) -> int:
-    said = False
-    while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    with ExitStack() as held:
         try:
-            said = _take(descriptor, target, said)
-            if _is_still(path, descriptor):
-                return descriptor
-        except BaseException:
-            os.close(descriptor)
-            raise
-        os.close(descriptor)  # its holder removed it in the meantime: a lock that nobody else can see
-
-
-def _take(descriptor: int, target: Path, said: bool) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        if not said:
-            _log.warning("another process is at work on %s; waiting for it", target)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        return True
-    return said
-
-
-def _is_still(path: Path, descriptor: int) -> bool:
-    try:
-        return os.path.samestat(path.stat(), os.fstat(descriptor))
-    except FileNotFoundError:
-        return False
+            target.parent.mkdir(parents=True, exist_ok=True)
+            held.enter_context(beside(target, waits))
+        except OSError as error:
+            raise unwritable(target, error) from error
+        yield
 
 
 def unwritable(path: Path, error: OSError) -> WeightsUnavailable:

@@ -9,13 +9,6 @@ from keras_i3d.checkpoints import cache as cache_module
 from keras_i3d.errors import WeightsUnavailable
 
 
-def test_the_cache_is_in_the_home_of_keras(monkeypatch) -> None:
-    monkeypatch.setenv("KERAS_HOME", "/somewhere")
-    assert cache_module.cache_folder() == Path("/somewhere/keras_i3d")
-    monkeypatch.delenv("KERAS_HOME")
-    assert cache_module.cache_folder() == Path.home() / ".keras/keras_i3d"
-
-
 def test_digests_are_those_of_git_and_sha256sum(tmp_path) -> None:
     (tmp_path / "hello").write_bytes(b"hello\n")
     assert cache_module.git_blob_id(tmp_path / "hello") == "ce013625030ba8dba906f756967f9e9ca394464a"
