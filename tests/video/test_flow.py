@@ -1,4 +1,5 @@
 import sys
+from collections.abc import Iterator
 
 import cv2
 import numpy as np
@@ -6,7 +7,7 @@ import pytest
 
 from keras_i3d.errors import MissingDependency
 from keras_i3d.streams import FLOW_BOUND
-from keras_i3d.video.flow import from_stored, to_stored, tvl1
+from keras_i3d.video.flow import KINDS, from_stored, opencv_version, to_stored, tvl1, with_flow
 
 
 def texture(height: int, width: int) -> np.ndarray:
@@ -149,3 +150,134 @@ def test_storing_loses_less_than_a_level() -> None:
     # truncation to 1 of 256 levels of 40/255 pixels; 1e-5 for float32
     assert lost.min() >= -1e-5
     assert lost.max() <= 40 / 255 + 1e-5
+
+
+@pytest.mark.parametrize("kind", ["tvl1", "farneback", "dis"])
+@pytest.mark.parametrize(("dx", "dy"), [(2, 0), (0, -1.5), (1.25, -0.75)])
+def test_every_kind_finds_a_known_motion_as_x_and_y(kind: str, dx: float, dy: float) -> None:
+    (_, field), (_, last) = with_flow(moving(dx, dy), kind)
+    assert field.shape == (96, 96, 2)
+    assert field.dtype == last.dtype == np.float32
+    # all are good to about a fifth of a pixel on smooth texture
+    np.testing.assert_allclose(np.median(field[24:-24, 24:-24], axis=(0, 1)), [dx, dy], atol=0.2)
+    np.testing.assert_array_equal(last, field)
+    assert last is not field
+
+
+def test_frames_are_paired_with_the_fields_of_the_array_form() -> None:
+    frames = moving(2, 1, 5)[:, :48, :64]
+    pairs = list(with_flow(iter(frames), "tvl1"))
+    np.testing.assert_array_equal([frame for frame, _ in pairs], frames)
+    np.testing.assert_array_equal([field for _, field in pairs], tvl1(frames))
+
+
+@pytest.mark.parametrize("kind", ["tvl1", "farneback", "dis"])
+def test_a_field_depends_on_its_two_frames_alone(kind: str) -> None:
+    frames = np.concatenate([moving(2, 1, 3), moving(-1, 3, 3)])
+    later = [field for _, field in with_flow(frames, kind)][4]
+    np.testing.assert_array_equal(later, next(with_flow(frames[4:], kind))[1])
+
+
+@pytest.mark.parametrize("kind", ["tvl1", "farneback", "dis"])
+def test_fields_do_not_depend_on_the_number_of_threads(kind: str) -> None:
+    frames, threads, seen = moving(2, 1, 3), cv2.getNumThreads(), []
+    try:
+        for number in (1, 2, 3):
+            cv2.setNumThreads(number)
+            seen.append(np.stack([field for _, field in with_flow(frames, kind)]))
+    finally:
+        cv2.setNumThreads(threads)
+    np.testing.assert_array_equal(seen[1], seen[0])
+    np.testing.assert_array_equal(seen[2], seen[0])
+
+
+@pytest.mark.parametrize("kind", ["farneback", "dis"])
+def test_streamed_fields_are_bounded(kind: str) -> None:
+    enlarged = moving(8, -8).repeat(4, axis=1).repeat(4, axis=2)  # by 32 pixels
+    fields = np.stack([field for _, field in with_flow(enlarged, kind)])
+    assert fields.max() == FLOW_BOUND
+    assert fields.min() == -FLOW_BOUND
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_two_frames_are_held_at_a_time(kind: str) -> None:
+    given = []
+
+    def frames() -> Iterator[np.ndarray]:
+        for frame in moving(1, 1, 6)[:, :32, :32]:
+            given.append(frame)
+            yield frame
+
+    for index, (frame, _) in enumerate(with_flow(frames(), kind)):
+        assert frame is given[index]
+        assert len(given) <= index + 2
+
+
+def test_no_flow_pairs_frames_with_none() -> None:
+    frames = moving(1, 0, 3)
+    pairs = list(with_flow(frames, "none"))
+    assert [field for _, field in pairs] == [None] * 3
+    np.testing.assert_array_equal([frame for frame, _ in pairs], frames)
+
+
+def test_no_flow_needs_no_opencv(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    assert len(list(with_flow(moving(1, 0, 2), "none"))) == 2
+    with pytest.raises(MissingDependency, match="opencv-contrib-python-headless"):
+        next(with_flow(moving(1, 0, 2), "dis"))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_single_frame_and_none_at_all(kind: str) -> None:
+    assert list(with_flow([], kind)) == []
+    ((_, field),) = with_flow(moving(0, 0, 1), kind)
+    assert field is None if kind == "none" else not field.any()
+
+
+@pytest.mark.parametrize("kind", ["farneback", "dis"])
+def test_only_tvl1_needs_the_contributed_modules(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    monkeypatch.delattr(cv2, "optflow")
+    assert len(list(with_flow(moving(1, 0, 2), kind))) == 2
+    with pytest.raises(
+        MissingDependency, match=r"^this OpenCV has no TV-L1 flow: .*farneback and dis need no contributed modules"
+    ):
+        next(with_flow(moving(1, 0, 2), "tvl1"))
+
+
+@pytest.mark.parametrize("kind", ["lucas", "TVL1", ""])
+def test_an_unknown_kind_names_the_known_ones(kind: str) -> None:
+    with pytest.raises(ValueError, match=rf"^unknown flow '{kind}'; known: none, tvl1, farneback, dis$"):
+        with_flow([], kind)
+
+
+@pytest.mark.parametrize(
+    ("frames", "message"),
+    [
+        ([np.zeros((16, 16), np.uint8)], r"got uint8 \(16, 16\)$"),
+        ([np.zeros((16, 16, 3), np.float32)], r"got float32 \(16, 16, 3\)$"),
+        ([np.zeros((16, 16, 3), np.uint8), np.zeros((16, 18, 3), np.uint8)], r"of one shape, got uint8 \(16, 18, 3\)$"),
+    ],
+)
+def test_frames_that_are_none_have_no_flow(frames: list, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        list(with_flow(frames, "farneback"))
+
+
+def test_dis_says_what_it_cannot_see() -> None:
+    with pytest.raises(ValueError, match=r"^flow by dis needs a side of at least 12 pixels, got 8x11$"):
+        list(with_flow(np.zeros((2, 8, 11, 3), np.uint8), "dis"))
+    assert len(list(with_flow(np.zeros((2, 8, 12, 3), np.uint8), "dis"))) == 2
+
+
+def test_the_version_of_opencv_is_known() -> None:
+    assert opencv_version() == cv2.__version__
+
+
+def test_the_settings_are_those_that_are_stated() -> None:
+    farneback = cv2.FarnebackOpticalFlow_create()
+    stated = {"NumLevels": 5, "PyrScale": 0.5, "WinSize": 13, "NumIters": 10, "PolyN": 5, "PolySigma": 1.1, "Flags": 0}
+    assert {name: getattr(farneback, f"get{name}")() for name in stated} == stated
+    dual = cv2.optflow.DualTVL1OpticalFlow_create()
+    stated = {"Tau": 0.25, "Lambda": 0.15, "Theta": 0.3, "ScalesNumber": 5, "ScaleStep": 0.8, "WarpingsNumber": 5}
+    stated |= {"Epsilon": 0.01, "InnerIterations": 30, "OuterIterations": 10, "MedianFiltering": 5}
+    assert {name: getattr(dual, f"get{name}")() for name in stated} == stated
