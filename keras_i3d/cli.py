@@ -14,7 +14,18 @@ from collections.abc import Sequence
 from keras_i3d import __version__
 from keras_i3d.errors import KerasI3DError
 
-COMMANDS = ("demo", "make-tfrecords", "train", "evaluate", "export", "predict", "models", "weights", "inflate")
+COMMANDS = (
+    "demo",
+    "make-tfrecords",
+    "inspect",
+    "train",
+    "evaluate",
+    "export",
+    "predict",
+    "models",
+    "weights",
+    "inflate",
+)
 
 FAILED, WRONG_USAGE = 1, 2
 

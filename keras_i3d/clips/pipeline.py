@@ -11,18 +11,20 @@ from typing import Any
 
 import tensorflow as tf
 
-from keras_i3d.clips import sampling, transforms
+from keras_i3d.clips import sampling, shard_files, transforms
 from keras_i3d.protocol import Frames
 from keras_i3d.records import schema
+from keras_i3d.records.selection import Selection
 from keras_i3d.video.flow import from_stored
 
 AUTOTUNE = tf.data.AUTOTUNE
+Shards = Selection | Sequence[str]  # the records of a split, or all those of some files
 Streams = Sequence[str] | Mapping[str, Frames]  # modalities, or which frames of a clip each of them takes
 SHUFFLE_BUFFER = 128  # encoded clips; they were dealt to shards in random order already
 
 
 def training_clips(
-    shards: Sequence[str],
+    shards: Shards,
     *,
     frames: int = 64,
     size: int = 224,
@@ -35,7 +37,7 @@ def training_clips(
     """Give endless batches of random clips, epoch after epoch in another order.
 
     Args:
-        shards: Paths of TFRecord files.
+        shards: The records of a split (`keras_i3d.records.selection.select`), or paths of TFRecord files.
         frames: Consecutive frames of the video that a clip covers.
         size: Height and width of a clip.
         batch_size: Clips of a batch.
@@ -49,13 +51,13 @@ def training_clips(
         Dataset of ({modality: float32 (batch_size, frames, size, size, channels) in [-1, 1]}, int64
         (batch_size,)).
     """
-    taken = _taken(modalities)
+    taken, selection = _taken(modalities), _selected(shards)
 
     def epoch(number: Any) -> tf.data.Dataset:
         tf.random.set_seed(1)  # of this function's graph alone, so that the caller's global seed plays no part
         order = tf.random.stateless_uniform([], tf.random.fold_in([seed, 1], number), 0, 2**62, tf.int64)
-        files = tf.data.Dataset.from_tensor_slices(list(shards)).shuffle(len(shards), seed=order)
-        records = files.interleave(tf.data.TFRecordDataset, cycle_length=4)
+        files = shard_files.readable(selection.paths, order=order)
+        records = _records(files, selection, cycle_length=4)
         records = records.shuffle(SHUFFLE_BUFFER, seed=order)
         keyed = records.enumerate().map(lambda place, record: (tf.stack([number, place]), record))
         return keyed.batch(batch_size, drop_remainder=True).unbatch()
@@ -66,6 +68,7 @@ def training_clips(
         mirrored = tf.logical_and(flips, tf.random.stateless_uniform([], seeds[2]) < 0.5)
         return _example(
             record,
+            selection.store,
             taken,
             lambda available: sampling.random_clip(available, frames, seeds[0]),
             lambda x, modality: transforms.training_view(x, size, modality, place=place, mirrored=mirrored),
@@ -78,29 +81,30 @@ def training_clips(
 
 
 def centre_clips(
-    shards: Sequence[str], *, frames: int, size: int, batch_size: int, modalities: Streams = ("rgb",)
+    shards: Shards, *, frames: int, size: int, batch_size: int, modalities: Streams = ("rgb",)
 ) -> tf.data.Dataset:
     """Give the middle clip of each video once, centre crop: for validation during training.
 
     Arguments and elements as in `training_clips`; the last batch may be smaller.
     """
-    taken = _taken(modalities)
+    taken, selection = _taken(modalities), _selected(shards)
 
     def clip(record: Any) -> tuple[dict[str, Any], Any]:
         return _example(
             record,
+            selection.store,
             taken,
             lambda available: sampling.centre_clip(available, frames),
             lambda x, modality: transforms.testing_view(x, size, modality),
             frames,
         )
 
-    clips = tf.data.TFRecordDataset(list(shards)).map(clip, num_parallel_calls=AUTOTUNE, deterministic=True)
+    clips = _in_order(selection).map(clip, num_parallel_calls=AUTOTUNE, deterministic=True)
     return clips.batch(batch_size).prefetch(AUTOTUNE)
 
 
 def whole_videos(
-    shards: Sequence[str],
+    shards: Shards,
     *,
     size: int,
     modalities: Streams = ("rgb",),
@@ -110,7 +114,7 @@ def whole_videos(
     """Give every video once, whole (at most its middle 250 frames), centre crop, unbatched: for testing.
 
     Args:
-        shards: Paths of TFRecord files.
+        shards: As in `training_clips`.
         size: Height and width of a clip.
         modalities: As in `training_clips`.
         most: Frames of the video that are seen at most.
@@ -119,11 +123,12 @@ def whole_videos(
     Returns:
         Dataset of ({modality: float32 (time, size, size, channels) in [-1, 1]}, int64 label, string id).
     """
-    taken = _taken(modalities)
+    taken, selection = _taken(modalities), _selected(shards)
 
     def video(record: Any) -> tuple[dict[str, Any], Any, Any]:
         inputs, label = _example(
             record,
+            selection.store,
             taken,
             lambda available: sampling.whole_video(available, most, multiple),
             lambda x, modality: transforms.testing_view(x, size, modality),
@@ -131,7 +136,23 @@ def whole_videos(
         )
         return inputs, label, schema.parse(record, ())["id"]
 
-    return tf.data.TFRecordDataset(list(shards)).map(video, num_parallel_calls=2).prefetch(2)
+    return _in_order(selection).map(video, num_parallel_calls=2).prefetch(2)
+
+
+def _selected(shards: Shards) -> Selection:
+    return shards if isinstance(shards, Selection) else Selection(tuple(shards), records=0)
+
+
+def _in_order(selection: Selection) -> tf.data.Dataset:
+    return _records(shard_files.readable(selection.paths), selection, cycle_length=1)
+
+
+def _records(files: tf.data.Dataset, selection: Selection, *, cycle_length: int) -> tf.data.Dataset:
+    """Read the records of files that belong to the selection."""
+    records = files.interleave(tf.data.TFRecordDataset, cycle_length=cycle_length)
+    if selection.part is None:
+        return records
+    return records.filter(lambda record: schema.part_of(record, selection.division) == selection.part)
 
 
 def _taken(modalities: Streams) -> dict[str, Frames]:
@@ -142,19 +163,24 @@ def _taken(modalities: Streams) -> dict[str, Frames]:
 
 def _example(
     record: Any,
+    store: str,
     taken: Mapping[str, Frames],
     choose: Callable[[Any], Any],
     view: Callable[[Any, str], Any],
     frames: int | None,
 ) -> tuple[dict[str, Any], Any]:
     """Parse a record, decode what each stream takes of the frames that `choose` names, prepare it by `view`."""
-    parsed = schema.parse(record, tuple(taken))
+    parsed = schema.parse(record, tuple(taken), store=store)
     available = tf.reduce_min([tf.size(parsed[modality]) for modality in taken])
     indices = choose(available)
     inputs = {}
     for modality, part in taken.items():
-        images = tf.gather(parsed[modality], indices[part.offset :: part.step])
-        decoded = tf.cast(schema.decode_images(images, modality), tf.float32)
+        places = indices[part.offset :: part.step]
+        if modality == "rgb" and store == "video":
+            images = schema.decode_video(parsed["video"], places)
+        else:
+            images = schema.decode_images(tf.gather(parsed[modality], places), modality)
+        decoded = tf.cast(images, tf.float32)
         stream = view(from_stored(decoded) if modality == "flow" else decoded, modality)
         inputs[modality] = tf.ensure_shape(stream, (frames and part.count(frames), *stream.shape[1:]))
     return inputs, parsed["label"]

@@ -26,7 +26,8 @@ from keras_i3d import __version__, progress, quiet
 from keras_i3d.commands import evaluate, make_tfrecords, predict, train
 from keras_i3d.datasets import folder as class_folders
 from keras_i3d.errors import DatasetError
-from keras_i3d.records.shards import Manifest, RecordSettings
+from keras_i3d.records.manifest import Manifest
+from keras_i3d.records.settings import RecordSettings
 from keras_i3d.run_folder import claim
 from keras_i3d.training.recipe import Recipe
 from keras_i3d.whole_file import write_json
@@ -90,7 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
         settings = RecordSettings(short_side=SHORT_SIDE, seed=arguments.seed)
         manifest = make_tfrecords.make(dataset, folder / "records", settings, workers=arguments.workers)
         _check_splits(source, manifest)
-        recipe = dataclasses.replace(recipe, batch_size=min(recipe.batch_size, manifest.clips["train"]))
+        recipe = dataclasses.replace(recipe, batch_size=min(recipe.batch_size, manifest.records["train"]))
         outcomes = {
             name: _train_and_evaluate(name, folder, dataclasses.replace(recipe, time_plan=plan))
             for name, (plan, _) in PLANS.items()
@@ -104,7 +105,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _check_splits(source: Path, manifest: Manifest) -> None:
-    missing = [split for split in ("train", "test") if split not in manifest.clips]
+    missing = [split for split in ("train", "test") if split not in manifest.records]
     if missing:
         raise DatasetError(
             f"{source}: no video for the split {missing[0]}; put videos into folders train/CLASS and test/CLASS, "

@@ -11,10 +11,9 @@ import argparse
 import json
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from keras_i3d import labels, progress, quiet
+from keras_i3d import labels, progress, quiet, storage
 from keras_i3d.errors import RecordError
 
 if TYPE_CHECKING:
@@ -26,7 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("--model", metavar="FILE", required=True, help=".keras file of a run, or kinetics")
     parser.add_argument("--records", metavar="DIR", required=True, help="folder that make-tfrecords wrote")
-    parser.add_argument("--split", default="test", help="which shards (default: test)")
+    parser.add_argument(
+        "--split", default="test", help="train, val or test; test2 and so on of a data set with several (default: test)"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
@@ -77,40 +78,45 @@ def evaluate(model: str | os.PathLike, records: str | os.PathLike, *, split: str
     Args:
         model: A ``.keras`` file of a run folder, or a name of published weights.
         records: Folder that ``make-tfrecords`` wrote.
-        split: ``"train"``, ``"val"`` or ``"test"``.
+        split: ``"train"``, ``"val"`` or ``"test"``; ``"test2"`` and so on of a data set with several splits.
 
     Raises:
         ModelFileError: The model cannot be loaded.
         RecordError: The records lack the split, the stream, the rate or the classes of the model.
     """
     from keras_i3d import finished_model
-    from keras_i3d.clips import pipeline
+    from keras_i3d.clips import pipeline, shard_files
     from keras_i3d.evaluation import metrics, whole_video
-    from keras_i3d.records import shards
+    from keras_i3d.records import manifest, selection
 
-    manifest = shards.read_manifest(records)
-    paths = shards.find(records, split)
+    made = manifest.read(records)
+    chosen = selection.select(records, split)
+    if chosen.without_label:
+        raise RecordError(
+            f"{records}: {chosen.without_label} clips of split {split!r} have no label, so there is nothing to "
+            f"compare with; its splits are {', '.join(made.records)}"
+        )
     finished = finished_model.load(model)
     preparation = finished.preparation
     protocol = finished.protocol
     for modality in protocol.modalities:
-        shards.check_fits(records, manifest, modality=modality, fps=preparation.fps)
+        selection.check_fits(records, made, modality=modality, fps=preparation.fps)
     _check_classes(records, finished.class_names)
     videos = pipeline.whole_videos(
-        paths,
+        chosen,
         size=preparation.size,
         modalities=protocol.streams,
         most=protocol.test_frames,
         multiple=finished.window or protocol.period,
     )
     windows = finished.window and {name: part.count(finished.window) for name, part in protocol.streams.items()}
-    with progress.bar("evaluating", manifest.clips[split]) as bar, shards.reading(records):
+    with progress.bar("evaluating", chosen.records) as bar, shard_files.reading(records):
         answers = whole_video.answer(finished.logits_network(), videos, windows=windows, on_video=bar.advance)
     return Evaluation(metrics.measure(answers.logits, answers.truth), answers, finished.class_names)
 
 
 def _check_classes(records: str | os.PathLike, wanted: tuple[str, ...]) -> None:
-    found = tuple(labels.read(Path(records) / labels.FILE_NAME))
+    found = tuple(labels.read(storage.join(records, labels.FILE_NAME)))
     if found == wanted:
         return
     unknown = next((name for name in found if name not in wanted), None)

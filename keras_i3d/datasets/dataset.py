@@ -3,34 +3,36 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from keras_i3d.errors import DatasetError
 
 SPLITS = ("train", "val", "test")
+UNUSED = "unused"
 TEST_SHARE = 0.2  # of a data set that names no splits
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class LabelledClip:
     """One stretch of one video file.
 
     Attributes:
-        path: The video file.
-        name: The path as the data set gives it, which identifies the clip on every machine.
-        label: Class name.
-        split: ``"train"``, ``"val"`` or ``"test"``.
+        path: The video file: a local path, or a URL.
+        name: The video as the data set names it, on every machine alike.
+        label: Class name, or None for a test video whose label is not published.
+        splits: What the clip is for in each of the data set's divisions: one of `SPLITS`, or `UNUSED`. Most data
+            sets have one division, UCF-101 and HMDB-51 have three.
         start_s: Start in seconds.
         end_s: End in seconds, or None for the end of the video.
     """
 
-    path: Path
+    path: str
     name: str
-    label: str
-    split: str
+    label: str | None
+    splits: tuple[str, ...]
     start_s: float = 0.0
     end_s: float | None = None
 
@@ -42,42 +44,138 @@ class LabelledClip:
 
 @dataclass(frozen=True)
 class VideoDataset:
-    """Clips and the class names, in the order of the class indices."""
+    """Clips and the class names, in the order of the class indices.
 
+    Attributes:
+        name: Of the data set, such as ``"ucf101"``.
+        clips: What there is to read, in an order that does not depend on the file system.
+        class_names: The class of each index, counted from 0.
+        missing: (name, reason) of each video that the data set lists and whose file is absent.
+        unlisted: Paths, below the data set's folder, of videos that it does not list, so that they are left out.
+
+    Raises:
+        ValueError: Two clips have one id, a clip has an unknown split, an unknown class or another number of
+            divisions than the first, or lacks a label without being for testing.
+    """
+
+    name: str
     clips: tuple[LabelledClip, ...]
     class_names: tuple[str, ...]
+    missing: tuple[tuple[str, str], ...] = ()
+    unlisted: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        classes, ids = set(self.class_names), set()
+        for clip in self.clips:
+            _check(clip, classes, self.divisions)
+            if clip.id in ids:
+                raise ValueError(f"two clips have the id {clip.id!r}")
+            ids.add(clip.id)
+
+    @property
+    def divisions(self) -> int:
+        """The number of ways in which the data set is divided into train, val and test."""
+        return len(self.clips[0].splits) if self.clips else 1
+
+    def split_names(self, clip: LabelledClip) -> tuple[str, ...]:
+        """Return the names of the splits that a clip is in, such as ``("train1", "test2", "train3")``."""
+        uses = enumerate(clip.splits, start=1)
+        return tuple(split_name(part, number, self.divisions) for number, part in uses if part != UNUSED)
 
     def counts(self) -> dict[str, int]:
-        """Return the number of clips of each split that has any."""
-        found = Counter(clip.split for clip in self.clips)
-        return {split: found[split] for split in SPLITS if found[split]}
+        """Return the number of clips of each split that has any, by the names of `split_names`."""
+        found = Counter(name for clip in self.clips for name in self.split_names(clip))
+        return {name: found[name] for name in split_names(self.divisions) if found[name]}
+
+    def unused(self) -> tuple[int, ...]:
+        """Return, for each division, the number of clips that it does not use."""
+        return tuple(sum(clip.splits[index] == UNUSED for clip in self.clips) for index in range(self.divisions))
 
     def digest(self) -> str:
-        """Return a SHA-256 that changes when a clip's name, label or split, or the order of the classes does."""
-        lines = [*self.class_names, *(f"{clip.id}\t{clip.label}\t{clip.split}" for clip in self.clips)]
-        return _sha256("\n".join(lines)).hex()
+        """Return a SHA-256 that changes when what is to be written does, but not when files are moved.
+
+        It covers the data set's name, each clip's name, stretch, label and splits, and the order of the classes.
+        """
+        hashed = hashlib.sha256()
+        for fields in self._identity():
+            hashed.update(_bytes("\0".join(fields) + "\n"))
+        return hashed.hexdigest()
+
+    def _identity(self) -> Iterator[Sequence[str]]:
+        yield self.name, *self.class_names
+        for clip in self.clips:
+            yield clip.id, clip.label or "", *clip.splits
+
+
+def _check(clip: LabelledClip, classes: set[str], divisions: int) -> None:
+    if len(clip.splits) != divisions or not set(clip.splits) <= {*SPLITS, UNUSED}:
+        raise ValueError(
+            f"clip {clip.id!r}: splits must be {divisions} of {', '.join((*SPLITS, UNUSED))}, got {clip.splits}"
+        )
+    if clip.label is None and not set(clip.splits) <= {"test", UNUSED}:
+        raise ValueError(f"clip {clip.id!r}: only a clip of split test may lack a label, got {clip.splits}")
+    if clip.label is not None and clip.label not in classes:
+        raise ValueError(f"clip {clip.id!r}: its class {clip.label!r} is not among the class names")
+
+
+def split_name(part: str, division: int, divisions: int) -> str:
+    """Return what a user calls a part of a division, counted from 1: ``"train"``, or ``"train1"`` of several."""
+    return part if divisions == 1 else f"{part}{division}"
+
+
+def split_names(divisions: int) -> tuple[str, ...]:
+    """Return the names of all parts: train, val and test, or train1, val1, test1, train2 and so on."""
+    return tuple(split_name(part, 1 + index, divisions) for index in range(divisions) for part in SPLITS)
+
+
+def parse_split(text: str, available: Iterable[str] | None = None) -> tuple[str, int]:
+    """Return the part, one of `SPLITS`, and the division, counted from 1, that a user means.
+
+    Args:
+        text: Such as ``"train2"``, or ``"train"``, which means the first division where there are several.
+        available: The splits that there are, spelt as in `split_names`, such as the keys of `VideoDataset.counts`;
+            None leaves open which there are.
+
+    Raises:
+        ValueError: The split is none, or not among them.
+    """
+    match = re.fullmatch(rf"({'|'.join(SPLITS)})([1-9][0-9]*)?", text)
+    part, division = (match[1], int(match[2] or 1)) if match else ("", 0)
+    if available is None:
+        if not match:
+            raise ValueError(f"unknown split {text!r}; splits are {', '.join(SPLITS)}, or train1, test2 and so on")
+        return part, division
+    names = tuple(available)
+    if f"{part}{division}" in names or (division == 1 and part in names):
+        return part, division
+    raise ValueError(f"unknown split {text!r}; {'there are ' + ', '.join(names) if names else 'there is none'}")
 
 
 def split_by_name(name: str) -> str:
     """Put a clip into train (80 %) or test (20 %) by the SHA-256 of its name, on every machine alike."""
-    fraction = int.from_bytes(_sha256(name)[:8], "big") / 2**64
+    fraction = int.from_bytes(hashlib.sha256(_bytes(name)).digest()[:8], "big") / 2**64
     return "test" if fraction < TEST_SHARE else "train"
 
 
-def _sha256(text: str) -> bytes:
-    """Hash a text that may hold file names that are not UTF-8, as Python spells them."""
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()
+def _bytes(text: str) -> bytes:
+    """Encode a text that may hold file names that are not UTF-8, as Python spells them."""
+    return text.encode("utf-8", "surrogateescape")
 
 
-def checked_class_names(found: Sequence[str], given: Sequence[str] | None, source: str) -> tuple[str, ...]:
+def checked_class_names(found: Iterable[str], given: Sequence[str] | None, source: str) -> tuple[str, ...]:
     """Return the class names in the order of their indices: as given, otherwise sorted.
 
     Raises:
         DatasetError: A class was found that is not among the given ones.
+        ValueError: A given name stands twice.
     """
+    found = set(found)
     if given is None:
-        return tuple(sorted(set(found)))
-    unknown = sorted(set(found) - set(given))
+        return tuple(sorted(found))
+    twice = [name for name, count in Counter(given).items() if count > 1]
+    if twice:
+        raise ValueError(f"class_names must differ from each other, got {twice[0]!r} twice")
+    unknown = sorted(found - set(given))
     if unknown:
         raise DatasetError(f"{source}: unknown class {unknown[0]!r}; the classes are {', '.join(given)}")
     return tuple(given)

@@ -6,65 +6,51 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from keras_i3d import storage
+from keras_i3d.datasets import files
 from keras_i3d.datasets.dataset import SPLITS, LabelledClip, VideoDataset, checked_class_names, split_by_name
+from keras_i3d.datasets.files import VIDEO_ENDINGS
 from keras_i3d.errors import DatasetError
-
-VIDEO_ENDINGS = (
-    *(".3gp", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts"),
-    *(".ogv", ".ts", ".vob", ".webm", ".wmv", ".y4m"),
-)
 
 
 def read_folder(root: str | os.PathLike, *, class_names: Sequence[str] | None = None) -> VideoDataset:
     """List the videos of ``root/CLASS/*`` or ``root/SPLIT/CLASS/*`` with SPLIT train, val or test.
 
     Videos are told by their endings (`VIDEO_ENDINGS`), whatever their case. A folder without splits is
-    divided 80/20 into train and test by the SHA-256 of each file's relative path.
+    divided 80/20 into train and test by the SHA-256 of each file's relative path. Videos one folder higher or
+    lower than that are left out, and listed in `VideoDataset.unlisted`.
 
     Args:
-        root: The folder.
+        root: The folder, a local path or a URL.
         class_names: Fixes the order of the classes, by default alphabetical.
 
     Raises:
         DatasetError: The folder cannot be read, holds no video in class folders, or has an unknown class.
     """
-    root = Path(root)
-    groups = _folders(root)
-    if not groups:
-        raise DatasetError(f"{root}: holds no folder; one folder of videos per class is expected")
-    split_folders = {folder.name for folder in groups} <= set(SPLITS)
-    clips = []
-    for group in groups:
-        for class_folder in _folders(group) if split_folders else [group]:
-            for path in _videos(class_folder):
-                name = path.relative_to(root).as_posix()
-                split = group.name if split_folders else split_by_name(name)
-                clips.append(LabelledClip(path, name, class_folder.name, split))
-    if not clips and {folder.name for folder in groups} & set(SPLITS) and not split_folders:
-        other = next(folder.name for folder in groups if folder.name not in SPLITS)
-        raise DatasetError(f"{root}: {other!r} stands beside folders of splits, which are {', '.join(SPLITS)} alone")
+    names = files.find(root, VIDEO_ENDINGS, depth=3)
+    places = [name.split("/") for name in names]
+    groups = {place[0] for place in places if len(place) > 1}
+    has_splits = groups <= set(SPLITS)
+    strangers = sorted(groups - set(SPLITS))
+    if strangers and any(len(place) == 3 and place[0] in SPLITS for place in places):
+        raise DatasetError(
+            f"{root}: {strangers[0]!r} stands beside folders of splits, which are {', '.join(SPLITS)} alone"
+        )
+    clips, unlisted = [], []
+    for name, place in zip(names, places, strict=True):
+        if len(place) != (3 if has_splits else 2):
+            unlisted.append(name)
+            continue
+        split = place[0] if has_splits else split_by_name(name)
+        clips.append(LabelledClip(storage.join(root, name), name, place[-2], (split,)))
     if not clips:
-        raise DatasetError(f"{root}: no video in its folders; known endings are {' '.join(VIDEO_ENDINGS)}")
-    return VideoDataset(tuple(clips), checked_class_names([c.label for c in clips], class_names, str(root)))
+        raise DatasetError(f"{root}: {_lack(root)}")
+    classes = checked_class_names((clip.label for clip in clips), class_names, str(root))
+    return VideoDataset("folder", tuple(clips), classes, unlisted=tuple(unlisted))
 
 
-def _entries(folder: Path) -> list[Path]:
-    try:
-        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-    except OSError as error:
-        raise DatasetError(f"{folder}: cannot be read as a folder ({error.strerror})") from error
-
-
-def _folders(folder: Path) -> list[Path]:
-    return [path for path in _entries(folder) if _is_dir(path)]
-
-
-def _videos(folder: Path) -> list[Path]:
-    return [path for path in _entries(folder) if path.suffix.lower() in VIDEO_ENDINGS and not _is_dir(path)]
-
-
-def _is_dir(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except OSError as error:
-        raise DatasetError(f"{path}: cannot be read as a folder ({error.strerror})") from error
+def _lack(root: str | os.PathLike) -> str:
+    """Say why a folder has no video where one is expected."""
+    if not storage.is_remote(root) and not any(is_folder for _, is_folder in files.entries(Path(root))):
+        return "holds no folder; one folder of videos per class is expected"
+    return f"no video in its folders; known endings are {' '.join(VIDEO_ENDINGS)}"

@@ -3,44 +3,62 @@
 from __future__ import annotations
 
 import csv
-import math
 import os
 import posixpath
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from keras_i3d import storage
+from keras_i3d.datasets import files
 from keras_i3d.datasets.dataset import SPLITS, LabelledClip, VideoDataset, checked_class_names, split_by_name
+from keras_i3d.datasets.stretch import read_stretch
 from keras_i3d.errors import DatasetError
 
 REQUIRED = ("path", "label")
 OPTIONAL = ("start_s", "end_s", "split")
+KIND = "a CSV table"
 
 
 def read_table(path: str | os.PathLike, *, class_names: Sequence[str] | None = None) -> VideoDataset:
     """List the clips of a CSV file with a header line.
 
-    ``path`` is absolute or relative to the CSV's folder. An empty or absent ``start_s`` is 0 and ``end_s``
-    the end of the video. Without a split the clip goes to train (80 %) or test by the SHA-256 of its path, so
-    that all stretches of one video fall on the same side.
+    ``path`` is a URL, an absolute path, or relative to the CSV's folder. An empty or absent ``start_s`` is 0 and
+    ``end_s`` the end of the video. Without a split the clip goes to train (80 %) or test by the SHA-256 of its
+    path, so that all stretches of one video fall on the same side. The label may be empty where the split is
+    written as test. No stretch of a video may be named twice.
 
     Args:
-        path: The CSV file, UTF-8.
+        path: The CSV file, UTF-8; a local path or a URL.
         class_names: Fixes the order of the classes, by default alphabetical.
 
     Raises:
-        DatasetError: The file cannot be read, lacks a column, or a line has an unknown class or split or a
-            wrong number; the message names the line.
+        DatasetError: The file cannot be read, lacks a column, or a line has an unknown class or split, a wrong
+            number, or a stretch that an earlier line names; the message names the line.
     """
+    table = os.fspath(path)
+    place = _beside_url(table) if storage.is_remote(table) else _beside_file(table)
+    clips: dict[str, tuple[LabelledClip, int]] = {}
+    labels: set[str] = set()
     try:
-        with Path(path).open(encoding="utf-8-sig", newline="") as file:
+        with files.open_text(table, KIND) as file:
             reader = csv.DictReader(file)
-            _check_columns(path, reader.fieldnames)
-            clips = [_clip(path, reader.line_num, row, class_names) for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DatasetError(f"{path}: cannot be read as a CSV table ({error})") from error
+            _check_columns(table, reader.fieldnames)
+            for row in reader:
+                where = f"{table}: line {reader.line_num}"
+                clip = _clip(where, row, place)
+                if clip.id in clips:
+                    raise DatasetError(_named_twice(where, clip, *clips[clip.id]))
+                clips[clip.id] = clip, reader.line_num
+                if clip.label is not None and clip.label not in labels:
+                    checked_class_names([clip.label], class_names, where)
+                    labels.add(clip.label)
+    except csv.Error as error:
+        raise DatasetError(f"{table}: cannot be read as {KIND} ({error})") from error
     if not clips:
-        raise DatasetError(f"{path}: has a header but no clip")
-    return VideoDataset(tuple(clips), checked_class_names([c.label for c in clips], class_names, str(path)))
+        raise DatasetError(f"{table}: has a header but no clip")
+    classes = checked_class_names(labels, class_names, table)
+    return VideoDataset("table", tuple(clip for clip, _ in clips.values()), classes)
 
 
 def _check_columns(path: str | os.PathLike, found: Sequence[str] | None) -> None:
@@ -62,44 +80,50 @@ def _check_columns(path: str | os.PathLike, found: Sequence[str] | None) -> None
         )
 
 
-def _clip(
-    table: str | os.PathLike, line: int, row: dict[str, str | None], class_names: Sequence[str] | None
-) -> LabelledClip:
-    where = f"{table}: line {line}"
+def _clip(where: str, row: dict[str, str | None], place: Callable[[str, str], str]) -> LabelledClip:
     cells = {name: (row.get(name) or "").strip() for name in REQUIRED + OPTIONAL}
     if None in row or any(value is None for value in row.values()):
         raise DatasetError(f"{where}: has another number of cells than the header")
-    for name in REQUIRED:
-        if not cells[name]:
-            raise DatasetError(f"{where}: {name} is empty")
+    if not cells["path"]:
+        raise DatasetError(f"{where}: path is empty")
+    if not cells["label"] and cells["split"] != "test":
+        raise DatasetError(f"{where}: label is empty, which it may be where the split is test alone")
     if {"\n", "\r"} & set(cells["label"]):
         raise DatasetError(f"{where}: the label must be one line, got {cells['label']!r}")
-    checked_class_names([cells["label"]], class_names, where)
-    start_s = _seconds(where, "start_s", cells["start_s"]) or 0.0
-    end_s = _seconds(where, "end_s", cells["end_s"])
-    if end_s is not None and end_s <= start_s:
-        raise DatasetError(f"{where}: end_s must be after start_s, got {start_s:g} to {end_s:g}")
-    name = posixpath.normpath(cells["path"])
+    start_s, end_s = read_stretch(where, ("start_s", cells["start_s"]), ("end_s", cells["end_s"]))
+    name = cells["path"] if storage.is_remote(cells["path"]) else posixpath.normpath(cells["path"])
     split = cells["split"] or split_by_name(name)
     if split not in SPLITS:
         raise DatasetError(f"{where}: unknown split {split!r}; splits are {', '.join(SPLITS)}")
-    return LabelledClip(
-        path=Path(table).parent / cells["path"],
-        name=name,
-        label=cells["label"],
-        split=split,
-        start_s=start_s,
-        end_s=end_s,
-    )
+    return LabelledClip(place(where, cells["path"]), name, cells["label"] or None, (split,), start_s, end_s)
 
 
-def _seconds(where: str, name: str, text: str) -> float | None:
-    if not text:
-        return None
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not (math.isfinite(value) and value >= 0):
-        raise DatasetError(f"{where}: {name} must be seconds of at least 0, got {text!r}")
-    return value
+def _named_twice(where: str, clip: LabelledClip, other: LabelledClip, line: int) -> str:
+    if clip.label != other.label:
+        return f"{where}: {clip.id!r} has the label {clip.label!r}, and in line {line} {other.label!r}"
+    return f"{where}: {clip.id!r} is named a second time, after line {line}; remove one of the two"
+
+
+def _beside_file(table: str) -> Callable[[str, str], str]:
+    """Return what places a path of a line of a local table."""
+    folder = Path(table).parent
+    return lambda where, path: path if storage.is_remote(path) else str(folder / path)
+
+
+def _beside_url(table: str) -> Callable[[str, str], str]:
+    """Return what places a path of a line of a table behind a URL."""
+    scheme, rest = table.split("://", 1)
+    if scheme.lower() in ("http", "https"):
+        rest = re.split("[?#]", rest, maxsplit=1)[0]
+    folders = rest.split("/")[:-1]
+
+    def placed(where: str, path: str) -> str:
+        if storage.is_remote(path) or path.startswith("/"):
+            return path
+        parts = posixpath.normpath(path).split("/")
+        ups = parts.count("..")
+        if ups >= len(folders):
+            raise DatasetError(f"{where}: the path {path!r} leads out of {scheme}://{rest.split('/')[0]}")
+        return storage.join(f"{scheme}://{'/'.join(folders[: len(folders) - ups])}", "/".join(parts[ups:]))
+
+    return placed

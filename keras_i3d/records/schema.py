@@ -1,109 +1,178 @@
 """One clip as a SequenceExample: the writer and the parser, side by side.
 
 The keys are those of MediaPipe's media_sequence, which DMVR and tensorflow/models read too (the class name
-stands under ``clip/label/string`` and ``clip/label/text``). Frames are JPEG; flow is PNG, x in red and y in
-green, coded by `keras_i3d.video.flow.to_stored`.
+stands under ``clip/label/string`` and ``clip/label/text``). Frames are JPEG, or the whole clip is a video in the
+record; flow is PNG, x in red and y in green, coded by `keras_i3d.video.flow.to_stored`. The writer needs no
+TensorFlow.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
-from keras_i3d.extras import import_extra
+from keras_i3d.records.messages import sequence_example
+from keras_i3d.streams import FLOW_BOUND
 
 RGB_FRAMES = "image/encoded"
+RGB_TIMES = "image/timestamp"
 FLOW_FRAMES = "FORWARD_FLOW/image/encoded"
+VIDEO = "clip/encoded_media_bytes"
+VIDEO_START = "clip/encoded_media_start_timestamp"
+START, END = "clip/start/timestamp", "clip/end/timestamp"
 LABEL_INDEX = "clip/label/index"
 EXAMPLE_ID = "example/id"
 FRAMES_OF = {"rgb": RGB_FRAMES, "flow": FLOW_FRAMES}
+NO_LABEL = -1  # of records of a test set whose labels are not published
 
 MICROSECONDS = 1_000_000
 
 
-def to_example(
-    frames: np.ndarray,
-    *,
-    example_id: str,
-    label_index: int,
-    label_name: str,
-    fps: float,
-    start_s: float = 0.0,
-    flow: np.ndarray | None = None,
-    jpeg_quality: int = 95,
-) -> bytes:
-    """Serialise one clip; equal clips give equal bytes.
+@dataclass(frozen=True)
+class Source:
+    """What a record says of where it comes from.
 
-    Args:
-        frames: uint8 array of shape (time, height, width, 3), RGB.
-        example_id: What names the clip in its data set.
-        label_index: Class, counted from 0.
+    Attributes:
+        example_id: What names the record in its data set.
+        dataset: Name of the data set.
+        path: The video, as the data set names it.
+        label_index: Class, counted from 0, or None where it is not known.
         label_name: Its name.
-        fps: Frames per second of `frames`.
-        start_s: Where the clip starts in its video.
-        flow: uint8 array of shape (time, height, width, 2), coded by `flow.to_stored`, or None.
-        jpeg_quality: 1 to 100.
-
-    Returns:
-        A serialised ``tf.train.SequenceExample``.
+        splits: ``"train"``, ``"val"``, ``"test"`` or ``"unused"`` for each division of the data set.
     """
-    count, height, width = frames.shape[:3]
-    timestamps = [round((start_s + index / fps) * MICROSECONDS) for index in range(count)]
+
+    example_id: str
+    dataset: str
+    path: str
+    label_index: int | None
+    label_name: str | None
+    splits: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The encoded pictures of a record.
+
+    Attributes:
+        size: Height and width.
+        fps: Frames per second.
+        start_s: Time of the first frame in the video.
+        count: Number of frames.
+        jpegs: The frames, where they are stored each for itself.
+        video: The bytes of a video that has them, otherwise.
+        video_start_s: Where that video starts in the source.
+        flow: A PNG for each frame, or None.
+    """
+
+    size: tuple[int, int]
+    fps: float
+    start_s: float
+    count: int
+    jpegs: Sequence[bytes] | None = None
+    video: bytes | None = None
+    video_start_s: float = 0.0
+    flow: Sequence[bytes] | None = None
+
+
+def to_example(source: Source, pictures: Pictures) -> bytes:
+    """Serialise one record; equal ones give equal bytes."""
+    times = [round((pictures.start_s + index / pictures.fps) * MICROSECONDS) for index in range(pictures.count)]
     context = {
-        EXAMPLE_ID: _bytes(example_id),
-        "clip/data_path": _bytes(example_id),
-        "clip/media_id": _bytes(example_id),
-        "clip/start/timestamp": _ints(timestamps[0]),
-        "clip/end/timestamp": _ints(round((start_s + count / fps) * MICROSECONDS)),
-        LABEL_INDEX: _ints(label_index),
-        "clip/label/string": _bytes(label_name),
-        "clip/label/text": _bytes(label_name),
-        **_image_context("image", "JPEG", height, width, fps),
-        "image/colorspace": _bytes("RGB"),
+        EXAMPLE_ID: source.example_id,
+        "example/dataset_name": source.dataset,
+        "clip/data_path": source.path,
+        "clip/media_id": source.path,
+        START: times[0],
+        END: round((pictures.start_s + pictures.count / pictures.fps) * MICROSECONDS),
+        **_image_context("image", "JPEG", pictures),
+        "image/colorspace": "RGB",
+        **{division_key(number): part for number, part in enumerate(source.splits, start=1)},
     }
-    lists = {
-        RGB_FRAMES: [_bytes(_encode_jpeg(frame, jpeg_quality)) for frame in frames],
-        "image/timestamp": [_ints(time) for time in timestamps],
-    }
-    if flow is not None:
-        context |= _image_context("FORWARD_FLOW/image", "PNG", height, width, fps)
-        lists[FLOW_FRAMES] = [_bytes(_encode_png(field)) for field in flow]
-        lists["FORWARD_FLOW/image/timestamp"] = [_ints(time) for time in timestamps]
-    example = tf.train.SequenceExample(
-        context=tf.train.Features(feature=context),
-        feature_lists=tf.train.FeatureLists(
-            feature_list={key: tf.train.FeatureList(feature=values) for key, values in lists.items()}
-        ),
-    )
-    return example.SerializeToString(deterministic=True)
+    if source.label_index is not None:
+        name = source.label_name
+        context |= {LABEL_INDEX: source.label_index, "clip/label/string": name, "clip/label/text": name}
+    lists: dict[str, Sequence] = {RGB_TIMES: times}
+    if pictures.jpegs is not None:
+        lists[RGB_FRAMES] = pictures.jpegs
+    if pictures.video is not None:
+        del context["image/format"]
+        context |= {VIDEO: pictures.video, VIDEO_START: round(pictures.video_start_s * MICROSECONDS)}
+    if pictures.flow is not None:
+        context |= _image_context("FORWARD_FLOW/image", "PNG", pictures)
+        context["FORWARD_FLOW/image/saturation"] = FLOW_BOUND
+        lists |= {FLOW_FRAMES: pictures.flow, "FORWARD_FLOW/image/timestamp": times}
+    return sequence_example(context, lists)
 
 
-def parse(serialized: Any, modalities: Sequence[str]) -> dict[str, Any]:
+def division_key(number: int) -> str:
+    """Return the key that says to which part of a data set's division, counted from 1, a record belongs."""
+    return f"split/{number}"
+
+
+def parse(serialized: Any, modalities: Sequence[str], *, store: str = "frames") -> dict[str, Any]:
     """Read back one clip, its frames still encoded, so that only those that are used need decoding.
 
     Args:
         serialized: String tensor, a scalar.
         modalities: Of ``"rgb"`` and ``"flow"``; a record without one of them fails.
+        store: ``"frames"``, or ``"video"`` where the rgb frames are those of a video in the record.
 
     Returns:
-        ``label`` (int64 scalar), ``id`` (string scalar), and for each modality a string tensor of shape
-        (time,). Shards of others may have one flow field less than frames.
+        ``label`` (int64 scalar, -1 where the record has none), ``id`` (string scalar), and for each modality a
+        string tensor of shape (time,), of which the rgb one holds times where the frames are those of
+        ``video``, what `decode_video` takes. Shards of others may have one flow field less than frames.
     """
+    import tensorflow as tf
+
+    from_video = store == "video" and "rgb" in modalities
+    context_features = {
+        LABEL_INDEX: tf.io.FixedLenFeature([], tf.int64, default_value=NO_LABEL),
+        EXAMPLE_ID: tf.io.FixedLenFeature([], tf.string, default_value=""),
+    }
+    if from_video:
+        numbers = (START, END, VIDEO_START, "image/height", "image/width")
+        context_features |= {key: tf.io.FixedLenFeature([], tf.int64) for key in numbers}
+        context_features |= {
+            VIDEO: tf.io.FixedLenFeature([], tf.string),
+            "image/frame_rate": tf.io.FixedLenFeature([], tf.float32),
+        }
+    keys = FRAMES_OF | ({"rgb": RGB_TIMES} if from_video else {})
     context, lists = tf.io.parse_single_sequence_example(
         serialized,
-        context_features={
-            LABEL_INDEX: tf.io.FixedLenFeature([], tf.int64),
-            EXAMPLE_ID: tf.io.FixedLenFeature([], tf.string, default_value=""),
-        },
+        context_features=context_features,
         sequence_features={
-            FRAMES_OF[modality]: tf.io.FixedLenSequenceFeature([], tf.string) for modality in modalities
+            keys[modality]: tf.io.FixedLenSequenceFeature([], tf.int64 if keys[modality] == RGB_TIMES else tf.string)
+            for modality in modalities
         },
     )
-    encoded = {modality: lists[FRAMES_OF[modality]] for modality in modalities}
-    return {"label": context[LABEL_INDEX], "id": context[EXAMPLE_ID], **encoded}
+    parsed = {"label": context[LABEL_INDEX], "id": context[EXAMPLE_ID]}
+    parsed |= {modality: lists[keys[modality]] for modality in modalities}
+    if from_video:
+        start = context[START] - context[VIDEO_START]
+        sides = (context["image/height"], context["image/width"])
+        parsed["video"] = (
+            context[VIDEO],
+            context["image/frame_rate"],
+            tf.stack([*sides, start, start + context[END] - context[START]]),
+        )
+    return parsed
+
+
+def part_of(serialized: Any, division: int) -> Any:
+    """Return the part of a division that a record belongs to, a string scalar; empty where it does not say.
+
+    Args:
+        serialized: String tensor, a scalar.
+        division: Number of the division, counted from 1.
+    """
+    import tensorflow as tf
+
+    key = division_key(division)
+    feature = tf.io.FixedLenFeature([], tf.string, default_value="")
+    return tf.io.parse_single_sequence_example(serialized, context_features={key: feature})[0][key]
 
 
 def decode_images(encoded: Any, modality: str) -> Any:
@@ -116,6 +185,8 @@ def decode_images(encoded: Any, modality: str) -> Any:
     Returns:
         uint8 tensor of shape (time, height, width, channels), 3 channels for rgb, 2 (x, y) for flow.
     """
+    import tensorflow as tf
+
     if modality == "rgb":
         # The accurate transform, as OpenCV and libjpeg have it; TensorFlow's default differs by some levels.
         return tf.map_fn(
@@ -130,31 +201,52 @@ def decode_images(encoded: Any, modality: str) -> Any:
     )
 
 
-def _image_context(prefix: str, image_format: str, height: int, width: int, fps: float) -> dict[str, Any]:
+def decode_video(video: tuple[Any, Any, Any], indices: Any) -> Any:
+    """Decode frames of a video in a record, with PyAV.
+
+    Args:
+        video: What `parse` gives.
+        indices: int32 tensor of shape (time,), which frames.
+
+    Returns:
+        uint8 tensor of shape (time, height, width, 3), RGB.
+    """
+    import tensorflow as tf
+
+    frames = tf.numpy_function(_frames_of_video, [*video, indices], tf.uint8)
+    return tf.ensure_shape(frames, (None, None, None, 3))
+
+
+def _frames_of_video(content: bytes | np.ndarray, fps: float, numbers: np.ndarray, indices: np.ndarray) -> np.ndarray:
+    from keras_i3d.video import decode
+
+    if isinstance(content, np.ndarray):  # of no axis, when called eagerly
+        content = content.item()
+    height, width, start, end = (int(number) for number in numbers)
+    wanted = set(indices.tolist())
+    found = {}
+    frames = decode.iterate_frames(
+        content,
+        fps=float(fps),
+        short_side=min(height, width),
+        start_s=start / MICROSECONDS,
+        end_s=end / MICROSECONDS,
+        threads=1,
+        on_damage=lambda reason: None,  # what could be decoded was counted as the record was written
+    )
+    for index, frame in enumerate(frames):
+        if index in wanted:
+            found[index] = frame
+        if len(found) == len(wanted):
+            break
+    return np.stack([found[index] for index in indices.tolist()])
+
+
+def _image_context(prefix: str, image_format: str, pictures: Pictures) -> dict[str, Any]:
     return {
-        f"{prefix}/format": _bytes(image_format),
-        f"{prefix}/channels": _ints(3),
-        f"{prefix}/height": _ints(height),
-        f"{prefix}/width": _ints(width),
-        f"{prefix}/frame_rate": tf.train.Feature(float_list=tf.train.FloatList(value=[fps])),
+        f"{prefix}/format": image_format,
+        f"{prefix}/channels": 3,
+        f"{prefix}/height": pictures.size[0],
+        f"{prefix}/width": pictures.size[1],
+        f"{prefix}/frame_rate": float(pictures.fps),
     }
-
-
-def _encode_jpeg(frame: np.ndarray, quality: int) -> bytes:
-    cv2 = import_extra("cv2")
-    return cv2.imencode(".jpg", frame[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
-
-
-def _encode_png(field: np.ndarray) -> bytes:
-    cv2 = import_extra("cv2")
-    blue = np.zeros(field.shape[:2], np.uint8)
-    return cv2.imencode(".png", np.stack([blue, field[..., 1], field[..., 0]], axis=-1))[1].tobytes()
-
-
-def _bytes(value: str | bytes) -> Any:
-    data = value.encode("utf-8", "surrogateescape") if isinstance(value, str) else value
-    return tf.train.Feature(bytes_list=tf.train.BytesList(value=[data]))
-
-
-def _ints(value: int) -> Any:
-    return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))

@@ -17,12 +17,12 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_i3d import labels, progress
-from keras_i3d.clips import pipeline
+from keras_i3d import labels, progress, storage
+from keras_i3d.clips import pipeline, shard_files
 from keras_i3d.clips.preparation import Preparation
 from keras_i3d.errors import RecordError, TrainingError, first_line
 from keras_i3d.models import networks
-from keras_i3d.records import shards
+from keras_i3d.records import manifest, selection
 from keras_i3d.run_folder import claim
 from keras_i3d.training import objective, optimiser
 from keras_i3d.training.display import ShowProgress
@@ -44,7 +44,7 @@ def fit(
     description: str = "training",
     verbose: bool = True,
 ) -> list[dict[str, float]]:
-    """Train a network from scratch on the split ``train``, validated on ``val`` where there is one.
+    """Train a network from scratch on the recipe's split, validated on the ``val`` beside it where there is one.
 
     One seed gives one run; to the last bit after `determinism.repeat_exactly`, which ``keras-i3d train`` calls.
     The best epoch is the one of the highest top-1 accuracy on ``val``,
@@ -68,37 +68,30 @@ def fit(
     """
     recipe = recipe or Recipe()
     protocol = networks.network(recipe.network).protocol(recipe.modality)
-    manifest = shards.read_manifest(records)
+    made = manifest.read(records)
     for modality in protocol.modalities:
-        shards.check_fits(records, manifest, modality=modality)
-    steps = manifest.clips.get("train", 0) // recipe.batch_size
-    if not steps:
-        raise RecordError(
-            f"{records}: split 'train' has {manifest.clips.get('train', 0)} clips, fewer than one batch of "
-            f"{recipe.batch_size}"
-        )
-    for split in ("train", "val"):
-        if split in manifest.clips:
-            shards.find(records, split)  # before anything is written
-    class_names = labels.read(Path(records) / labels.FILE_NAME)
+        selection.check_fits(records, made, modality=modality)
+    data = _Data(records, made, recipe)
+    class_names = labels.read(storage.join(records, labels.FILE_NAME))
 
-    settings = {"recipe": recipe.to_json(), "records": manifest.settings, "dataset": manifest.dataset}
+    settings = {"recipe": recipe.to_json(), "records": made.settings, "dataset": made.dataset["digest"]}
     with claim(output, "train", settings) as folder:
         history = read_history(folder)
         if len(history) >= recipe.epochs and (folder / "last.keras").is_file():
             return history
-        model = _start_or_resume(folder, recipe, len(class_names), steps)
+        model = _start_or_resume(folder, recipe, len(class_names), data.steps)
         labels.write(folder / labels.FILE_NAME, class_names)
         write_json(folder / RECIPE, recipe.to_json())
-        made = manifest.settings
-        Preparation(recipe.modality, made["fps"], made["short_side"], recipe.size, recipe.network).write(folder)
+        Preparation(
+            recipe.modality, made.settings["fps"], made.settings["short_side"], recipe.size, recipe.network
+        ).write(folder)
 
-        done = int(model.optimizer.iterations) // steps
-        keeper = _Keeper(folder, history[:done], has_val="val" in manifest.clips)
-        with progress.bar(description) as bar, shards.reading(records):
+        done = int(model.optimizer.iterations) // data.steps
+        keeper = _Keeper(folder, history[:done], has_val=data.val is not None)
+        with progress.bar(description) as bar, shard_files.reading(records):
             model.fit(
-                **_data(records, manifest, recipe, first_epoch=done),
-                steps_per_epoch=steps,
+                **data.arguments(first_epoch=done),
+                steps_per_epoch=data.steps,
                 initial_epoch=done,
                 epochs=recipe.epochs,
                 callbacks=[_StopOnNan(), keeper, *([ShowProgress(bar)] if verbose else []), *callbacks],
@@ -130,33 +123,51 @@ def best_epoch(history: Sequence[dict[str, float]]) -> dict[str, float]:
     return max(history, key=lambda entry: (entry["val_top1"], -entry["val_loss"]))
 
 
-def _data(records: str | os.PathLike, manifest: shards.Manifest, recipe: Recipe, *, first_epoch: int) -> dict[str, Any]:
-    """Return the arguments of Keras's fit that feed it: the streams of the recipe, and what to say of them."""
-    protocol = networks.network(recipe.network).protocol(recipe.modality)
+class _Data:
+    """The records of a recipe: those to train on, and those to validate on, or None."""
 
-    def fed(batches: tf.data.Dataset) -> tf.data.Dataset:
+    def __init__(self, records: str | os.PathLike, made: manifest.Manifest, recipe: Recipe) -> None:
+        self._recipe = recipe
+        self._protocol = networks.network(recipe.network).protocol(recipe.modality)
+        self.train = selection.select(records, recipe.split)
+        self.steps = self.train.records // recipe.batch_size
+        if not self.steps:
+            raise RecordError(
+                f"{records}: split {recipe.split!r} has {self.train.records} clips, fewer than one batch of "
+                f"{recipe.batch_size}"
+            )
+        val = recipe.split.replace("train", "val")
+        self.val = selection.select(records, val) if selection.has(made, val) else None
+
+    def arguments(self, *, first_epoch: int) -> dict[str, Any]:
+        """Return the arguments of Keras's fit that feed it."""
+        recipe = self._recipe
+        clip = {
+            "frames": recipe.frames,
+            "size": recipe.size,
+            "batch_size": recipe.batch_size,
+            "modalities": self._protocol.streams,
+        }
+        train = pipeline.training_clips(
+            self.train, flips=recipe.flips, seed=recipe.seed, first_epoch=first_epoch, **clip
+        )
+        if self.val is None:
+            return {"x": self._fed(train)}
+        return {
+            "x": self._fed(train),
+            "validation_data": self._fed(pipeline.centre_clips(self.val, **clip)),
+            "validation_steps": math.ceil(self.val.records / recipe.batch_size),
+        }
+
+    def _fed(self, batches: tf.data.Dataset) -> tf.data.Dataset:
+        """Give a network of one stream the stream, of several all of them by name, and the targets beside."""
+        recipe = self._recipe
+
         def pair(inputs: dict[str, Any], label: Any) -> tuple[Any, Any]:
             x = inputs if len(inputs) > 1 else inputs[recipe.modality]
-            return x, objective.targets(label, protocol, recipe.frames)
+            return x, objective.targets(label, self._protocol, recipe.frames)
 
         return batches.map(pair)
-
-    clip = {
-        "frames": recipe.frames,
-        "size": recipe.size,
-        "batch_size": recipe.batch_size,
-        "modalities": protocol.streams,
-    }
-    train = pipeline.training_clips(
-        shards.find(records, "train"), flips=recipe.flips, seed=recipe.seed, first_epoch=first_epoch, **clip
-    )
-    if "val" not in manifest.clips:
-        return {"x": fed(train)}
-    return {
-        "x": fed(train),
-        "validation_data": fed(pipeline.centre_clips(shards.find(records, "val"), **clip)),
-        "validation_steps": math.ceil(manifest.clips["val"] / recipe.batch_size),
-    }
 
 
 def _start_or_resume(folder: Path, recipe: Recipe, classes: int, steps: int) -> keras.Model:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,11 @@ class Recipe:
     """
 
     network: str = _option("i3d", f"one of {', '.join(networks.NETWORKS)}")
+    split: str = _option(
+        "train",
+        "records to train on: train, or train2 and so on of a data set with several splits; those of the "
+        "same val, if there are any, tell the best epoch",
+    )
     modality: str | None = _option(None, "streams to train on: rgb, flow or both; by default the network's", str)
     frames: int | None = _option(
         None, "consecutive frames of the video that a clip covers; by default the network's, 64 for i3d", int
@@ -69,6 +75,8 @@ class Recipe:
                 raise ValueError(f"{one.name} must be of type {kind.__name__}, got {value!r}")
         if self.time_plan != "i3d" and not chosen.has_time_plan:
             raise ValueError(f"network {self.network!r} has no time plan to choose, got {self.time_plan!r}")
+        if not re.fullmatch("train([1-9][0-9]*)?", self.split):
+            raise ValueError(f"split must be train, or train1, train2 and so on, got {self.split!r}")
         if self.optimiser not in OPTIMISERS:
             raise ValueError(f"unknown optimiser {self.optimiser!r}; known: {', '.join(OPTIMISERS)}")
         for name in ("epochs", "batch_size"):

@@ -7,7 +7,10 @@ import tensorflow as tf
 from coded_records import SIZE, STEP, batches, garbled, places, record, shades, shown, write_shard
 
 from keras_i3d.clips.pipeline import centre_clips, training_clips, whole_videos
-from keras_i3d.records import schema, shards
+from keras_i3d.protocol import Frames
+from keras_i3d.records import schema
+from keras_i3d.records.selection import Selection, select
+from keras_i3d.video.encode import encode_video
 from keras_i3d.video.flow import from_stored
 
 
@@ -47,7 +50,7 @@ def assert_equal(one: list, other: list) -> None:
 
 @pytest.mark.parametrize("modalities", [("rgb",), ("flow",), ("rgb", "flow")])
 def test_batches_have_the_promised_shape_and_range(records: Path, modalities: tuple[str, ...]) -> None:
-    paths = shards.find(records, "train")
+    paths = select(records, "train")
     dataset = training_clips(paths, frames=9, size=32, batch_size=4, modalities=modalities)
     channels = {"rgb": 3, "flow": 2}
     inputs, label = dataset.element_spec
@@ -71,7 +74,7 @@ def test_labels_belong_to_their_clips(numbered: list[str]) -> None:
 
 @pytest.mark.parametrize("modalities", [("rgb",), ("rgb", "flow")])
 def test_equal_seeds_give_equal_batches(records: Path, modalities: tuple[str, ...]) -> None:
-    paths = shards.find(records, "train")
+    paths = select(records, "train")
     one, two, other = (
         batches(paths, 5, frames=5, batch_size=4, seed=seed, modalities=modalities) for seed in (3, 3, 4)
     )
@@ -262,16 +265,16 @@ def test_of_a_long_video_the_middle_250_frames_are_seen_and_no_others_decoded(tm
 
 
 def test_whole_videos_come_once_each_in_order(records: Path) -> None:
-    paths = shards.find(records, "test")
+    paths = select(records, "test")
     names = [name.decode() for _, _, name in whole_videos(paths, size=32).as_numpy_iterator()]
-    stored = [schema.parse(one, ())["id"].numpy().decode() for one in tf.data.TFRecordDataset(paths)]
+    stored = [schema.parse(one, ())["id"].numpy().decode() for one in tf.data.TFRecordDataset(paths.paths)]
     assert names == stored
     assert len(set(names)) == 8
 
 
 def test_whole_videos_of_both_streams_fit_together(records: Path) -> None:
     classes = (records / "labels.txt").read_text().splitlines()
-    dataset = whole_videos(shards.find(records, "val"), size=32, modalities=("rgb", "flow"))
+    dataset = whole_videos(select(records, "val"), size=32, modalities=("rgb", "flow"))
     for inputs, label, name in dataset.as_numpy_iterator():
         assert inputs["rgb"].shape == (12, 32, 32, 3)
         assert inputs["flow"].shape == (12, 32, 32, 2)
@@ -287,3 +290,33 @@ def test_a_shard_without_a_record_is_passed_over(numbered: list[str], tmp_path: 
 def test_flow_that_the_records_lack_is_told_by_its_key(numbered: list[str]) -> None:
     with pytest.raises(tf.errors.InvalidArgumentError, match="FORWARD_FLOW/image/encoded"):
         batches(numbered, 1, modalities=("flow",))
+
+
+def test_of_several_divisions_only_the_chosen_part_is_seen(tmp_path: Path) -> None:
+    parts = [("train", "test"), ("test", "train"), ("unused", "unused"), ("train", "train")]
+    records = [record(number, shades(6), splits=parts[number % 4]) for number in range(12)]
+    path = write_shard(tmp_path / "a.tfrecord", records)
+
+    def seen(part: str, division: int) -> set[int]:
+        chosen = Selection((path,), 0, part, division)
+        return {int(label) for _, label, _ in whole_videos(chosen, size=SIZE).as_numpy_iterator()}
+
+    assert seen("train", 1) == {0, 3, 4, 7, 8, 11}
+    assert seen("test", 1) == {1, 5, 9}
+    assert seen("train", 2) == {1, 3, 5, 7, 9, 11}
+    training = training_clips(Selection((path,), 0, "test", 2), frames=4, size=SIZE, batch_size=3)
+    assert {int(label) for _, batch in training.take(4).as_numpy_iterator() for label in batch} == {0, 4, 8}
+
+
+def test_frames_of_a_stored_video_are_those_that_are_chosen(tmp_path: Path) -> None:
+    grey = shades(20)
+    video = encode_video(iter(grey), fps=25.0, crf=0)
+    pictures = schema.Pictures((16, 20), 25.0, 0.0, 20, video=video)
+    one = schema.to_example(schema.Source("a", "made", "a.mp4", 5, "a", ("train",)), pictures)
+    chosen = Selection((write_shard(tmp_path / "a.tfrecord", [one]),), 1, store="video")
+    ((inputs, label, _),) = whole_videos(chosen, size=SIZE, most=6, modalities={"rgb": Frames(step=2, offset=1)})
+    assert int(label) == 5
+    assert shown(inputs["rgb"].numpy()) == [8, 10, 12]  # of the middle six, 7 to 12
+    for batch, _ in training_clips(chosen, frames=4, size=SIZE, batch_size=1, seed=1).take(3):
+        first = shown(batch["rgb"].numpy()[0])[0]
+        assert shown(batch["rgb"].numpy()[0]) == list(range(first, first + 4))

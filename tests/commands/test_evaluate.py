@@ -10,7 +10,7 @@ from keras_i3d.clips import pipeline
 from keras_i3d.commands.evaluate import evaluate
 from keras_i3d.models.c3d import C3D
 from keras_i3d.models.two_stream import TwoStream
-from keras_i3d.records import shards
+from keras_i3d.records.selection import select
 
 
 def run(model, records, *more: str) -> int:
@@ -31,7 +31,7 @@ def test_another_split_may_be_asked_for(run_folder, records, capsys) -> None:
     assert run(run_folder / "best.keras", records, "--split", "train", "--json") == 0
     assert json.loads(capsys.readouterr().out)["videos"] == 16
     assert run(run_folder / "best.keras", records, "--split", "dev") == 1
-    assert "no records of split 'dev'; its splits are test, train, val" in capsys.readouterr().err
+    assert "unknown split 'dev'; there are train, val, test" in capsys.readouterr().err
 
 
 def test_records_of_other_classes_are_refused(run_folder, records, tmp_path, capsys) -> None:
@@ -78,7 +78,7 @@ def test_a_network_of_fixed_clips_is_tested_window_by_window(records, tmp_path) 
     shutil.copy(records / "labels.txt", tmp_path)
     evaluation = evaluate(tmp_path / "model.keras", records)
     network = finished_model.load(tmp_path / "model.keras").logits_network()
-    videos = pipeline.whole_videos(shards.find(records, "test"), size=32)  # twelve frames each
+    videos = pipeline.whole_videos(select(records, "test"), size=32)  # twelve frames each
     for (inputs, _, _), logits in zip(videos, evaluation.answers.logits, strict=True):
         windows = tf.reshape(inputs["rgb"], (3, 4, 32, 32, 3))
         np.testing.assert_allclose(logits, np.mean(network(windows), axis=0), atol=1e-5)
@@ -89,7 +89,7 @@ def test_a_network_of_snapshots_gets_the_middle_ones_and_their_flow(records, tmp
     shutil.copy(records / "labels.txt", tmp_path)
     evaluation = evaluate(tmp_path / "model.keras", records)
     network = finished_model.load(tmp_path / "model.keras").logits_network()
-    videos = pipeline.whole_videos(shards.find(records, "test"), size=32, modalities=("rgb", "flow"))
+    videos = pipeline.whole_videos(select(records, "test"), size=32, modalities=("rgb", "flow"))
     for (inputs, _, _), logits in zip(videos, evaluation.answers.logits, strict=True):
         # of twelve frames the ten in the middle: the sixth of them, and the fields of all
         clips = {"rgb": inputs["rgb"][tf.newaxis, 6:7], "flow": inputs["flow"][tf.newaxis, 1:11]}

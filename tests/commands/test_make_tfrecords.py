@@ -11,7 +11,7 @@ import pytest
 
 from keras_i3d import cli
 from keras_i3d.errors import MissingDependency
-from keras_i3d.records import shards
+from keras_i3d.records import manifest
 
 TOOL = Path(__file__).parents[2] / "tools" / "make_tfrecords.py"
 
@@ -27,7 +27,7 @@ def videos(motion_folder, tmp_path) -> Path:
 
 
 def run(*arguments: object) -> int:
-    return cli.main(["make-tfrecords", "--short-side", "32", "--workers", "1", *map(str, arguments)])
+    return cli.main(["make-tfrecords", "--short-side", "32", "--workers", "0", *map(str, arguments)])
 
 
 def table_of(videos: Path, *lines: str) -> Path:
@@ -56,16 +56,16 @@ def test_a_table_cuts_segments_and_names_splits(videos, tmp_path) -> None:
         "videos/shrinks/0.mp4,down,,,train",
     )
     assert run("--csv", table, "--output", tmp_path / "records", "--flow", "tvl1") == 0
-    manifest = shards.read_manifest(tmp_path / "records")
-    assert manifest.clips == {"train": 2, "test": 1}
-    assert manifest.longest == 12
-    assert manifest.settings["flow"] == "tvl1"
+    made = manifest.read(tmp_path / "records")
+    assert made.records == {"train": 2, "test": 1}
+    assert made.longest == 12
+    assert made.settings["flow"] == "tvl1"
     assert (tmp_path / "records/labels.txt").read_text() == "down\nup\n"
 
 
 def test_flow_is_off_by_default(videos, tmp_path) -> None:
     run("--folder", videos, "--output", tmp_path / "records")
-    assert shards.read_manifest(tmp_path / "records").settings["flow"] == "none"
+    assert manifest.read(tmp_path / "records").settings["flow"] == "none"
 
 
 @pytest.mark.parametrize("kind", ["text", "empty", "truncated", "frameless"])
@@ -86,16 +86,20 @@ def test_a_bad_video_is_skipped_listed_and_told_by_the_exit_code(videos, tmp_pat
     assert run("--folder", videos, "--output", tmp_path / "records") == 3
     error = capsys.readouterr().err
     assert "skipped grows/bad.mp4: " in error and str(bad) in error
-    manifest = json.loads((tmp_path / "records/manifest.json").read_text())
-    assert sum(manifest["clips"].values()) == 4
-    assert [clip for clip, _ in manifest["skipped"]] == ["grows/bad.mp4"]
+    written = json.loads((tmp_path / "records/manifest.json").read_text())
+    assert sum(written["records"].values()) == 4
+    assert list(written["skipped"]) == ["grows/bad.mp4"]
 
 
 def test_the_same_command_again_changes_nothing(videos, tmp_path) -> None:
+    def times() -> dict[str, int]:
+        files = (tmp_path / "records").iterdir()
+        return {path.name: path.stat().st_mtime_ns for path in files if path.name != "run.json"}  # which the lock is on
+
     run("--folder", videos, "--output", tmp_path / "records")
-    before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "records").iterdir()}
+    before = times()
     assert run("--folder", videos, "--output", tmp_path / "records") == 0
-    assert before == {path.name: path.stat().st_mtime_ns for path in (tmp_path / "records").iterdir()}
+    assert before == times()
 
 
 def test_a_folder_that_cannot_be_read_is_named(videos, tmp_path, open_folder, as_nobody, capsys) -> None:
@@ -156,14 +160,116 @@ def test_a_missing_package_is_named_with_the_pip_line(videos, tmp_path, capsys, 
     assert not (tmp_path / "records").exists()
 
 
-@pytest.mark.parametrize("arguments", [[], ["--folder", "x"], ["--folder", "a", "--csv", "b", "--output", "c"]])
-def test_wrong_usage_exits_with_2(arguments) -> None:
+def test_two_sources_are_wrong_usage() -> None:
     with pytest.raises(SystemExit) as caught:
-        run(*arguments)
+        run("--folder", "a", "--csv", "b", "--output", "c")
     assert caught.value.code == 2
 
 
-@pytest.mark.parametrize(("option", "value"), [("--fps", "0"), ("--short-side", "0"), ("--workers", "0")])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--folder", "x"], "--output is wanted: the folder for the shards"),
+        (["--output", "x"], "a source is wanted: one of --folder, --csv, --ucf101, --hmdb51, --kinetics"),
+        (["--folder", "x", "--output", "y", "--annotations", "z"], "--annotations belongs to --ucf101"),
+        (["--folder", "x", "--output", "y", "--trimmed"], "--trimmed belongs to --kinetics, got --folder"),
+        (["--ucf101", "x", "--output", "y", "--annotations", "a", "b"], "--ucf101 takes one folder of --annotations"),
+    ],
+)
+def test_what_is_missing_or_out_of_place_is_named(capsys, arguments, message) -> None:
+    assert run(*arguments) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_dry_run_says_what_was_found_and_writes_nothing(videos, tmp_path, capsys) -> None:
+    assert run("--folder", videos, "--output", tmp_path / "records", "--dry-run") == 0
+    assert "folder: 4 clips of 4 videos, 2 classes" in capsys.readouterr().out
+    assert run("--folder", videos, "--dry-run", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["class_names"] == ["grows", "shrinks"]
+    assert not (tmp_path / "records").exists()
+
+
+def ucf101_of(videos: Path, folder: Path) -> Path:
+    """Return UCF-101 in small: two classes of two videos, three splits, and a video that is not there."""
+    lists = folder / "ucfTrainTestlist"
+    lists.mkdir(parents=True)
+    (lists / "classInd.txt").write_text("1 Grows\n2 Shrinks\n")
+    names = []
+    for name in ("Grows", "Shrinks"):
+        (folder / "UCF-101" / name).mkdir(parents=True)
+        for number in (0, 1):
+            names.append(f"{name}/v_{name}_g0{number + 1}_c01.avi")
+            shutil.copy(videos / name.lower() / f"{number}.mp4", folder / "UCF-101" / names[-1])
+    for split in (1, 2, 3):
+        train = names[::2] if split == 1 else names[1::2]
+        absent = ["Grows/v_Grows_g09_c01.avi"]
+        lines = [f"{name} {1 + (name[0] == 'S')}\n" for name in (*train, *absent)]
+        (lists / f"trainlist0{split}.txt").write_text("".join(lines))
+        (lists / f"testlist0{split}.txt").write_text("".join(f"{name}\n" for name in names if name not in train))
+    return folder
+
+
+def test_a_video_of_three_splits_is_written_once_and_read_by_each(videos, tmp_path, capsys) -> None:
+    from keras_i3d.clips.pipeline import whole_videos
+    from keras_i3d.records.selection import select
+
+    assert run("--ucf101", ucf101_of(videos, tmp_path / "ucf"), "--output", tmp_path / "records") == 3
+    output = capsys.readouterr()
+    assert "2 train1, 2 test1, 2 train2, 2 test2, 2 train3, 2 test3 clips of 2 classes" in output.out
+    assert "missing" in output.err and "v_Grows_g09_c01" in output.err
+    assert len(list((tmp_path / "records").glob("*.tfrecord"))) == 1
+    for split, number in (("train", 1), ("train1", 1), ("test1", 2), ("train3", 2), ("test3", 1)):
+        chosen = select(tmp_path / "records", split)
+        read = [(int(label), name.decode()) for _, label, name in whole_videos(chosen, size=28).as_numpy_iterator()]
+        names = [f"{name}/v_{name}_g0{number}_c01.avi" for name in ("Grows", "Shrinks")]
+        assert sorted(read) == list(enumerate(names)), split
+
+
+def test_shards_are_compared_with_the_manifest(videos, tmp_path, capsys) -> None:
+    run("--folder", videos, "--output", tmp_path / "records")
+    capsys.readouterr()
+    assert run("--output", tmp_path / "records", "--verify") == 0
+    assert "all is as the manifest says, shards: 1" in capsys.readouterr().out
+    shard = next((tmp_path / "records").glob("train-*"))
+    shard.write_bytes(shard.read_bytes()[:-1])
+    assert run("--output", tmp_path / "records", "--verify") == 1
+    error = capsys.readouterr().err
+    assert shard.name in error and "run the command that made them again" in error
+    assert run("--output", tmp_path / "records", "--verify", "--json") == 1
+    assert len(json.loads(capsys.readouterr().out)["problems"]) == 1
+    assert run("--folder", videos, "--output", tmp_path / "records") == 0
+    assert run("--output", tmp_path / "records", "--verify") == 0
+
+
+def test_a_repaired_video_is_tried_again_when_told_to(videos, tmp_path, capsys) -> None:
+    (videos / "grows/bad.mp4").write_bytes(b"")
+    assert run("--folder", videos, "--output", tmp_path / "records") == 3
+    shutil.copy(videos / "grows/0.mp4", videos / "grows/bad.mp4")
+    assert run("--folder", videos, "--output", tmp_path / "records") == 3
+    capsys.readouterr()
+    assert run("--folder", videos, "--output", tmp_path / "records", "--retry-skipped", "--json") == 0
+    assert sum(json.loads(capsys.readouterr().out)["records"].values()) == 5
+
+
+def test_a_stored_video_is_a_fraction_of_the_pictures_and_trains_alike(videos, tmp_path) -> None:
+    import numpy as np
+
+    from keras_i3d.clips.pipeline import whole_videos
+    from keras_i3d.records.selection import select
+
+    read = {}
+    for store in ("frames", "video"):
+        run("--folder", videos, "--output", tmp_path / store, "--store", store, "--crf", "1")
+        chosen = select(tmp_path / store, "train")
+        read[store] = {name: x["rgb"] for x, _, name in whole_videos(chosen, size=28).as_numpy_iterator()}
+    sizes = [sum(path.stat().st_size for path in (tmp_path / s).glob("*.tfrecord")) for s in ("frames", "video")]
+    assert sizes[1] < 0.5 * sizes[0]
+    assert read["frames"].keys() == read["video"].keys()
+    for name, frames in read["frames"].items():
+        assert np.abs(frames - read["video"][name]).mean() < 0.03  # two lossy codecs
+
+
+@pytest.mark.parametrize(("option", "value"), [("--fps", "0"), ("--short-side", "0"), ("--workers", "-1")])
 def test_a_number_out_of_range_is_named(videos, tmp_path, capsys, option, value) -> None:
     assert run("--folder", videos, "--output", tmp_path / "records", option, value) == 2
     assert f"{option[2:].replace('-', '_')} must be" in capsys.readouterr().err
@@ -190,7 +296,7 @@ def test_a_killed_run_leaves_no_worker_and_goes_on(videos, tmp_path, signal_numb
         time.sleep(0.1)
     assert workers_of(process.pid) == []
     assert run(*arguments) == 0
-    assert sum(shards.read_manifest(tmp_path / "records").clips.values()) == 202
+    assert sum(manifest.read(tmp_path / "records").records.values()) == 202
     assert not list((tmp_path / "records").glob(".writing-*"))
 
 

@@ -1,12 +1,26 @@
+import pickle
+from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from keras_i3d.datasets.dataset import LabelledClip, VideoDataset, checked_class_names, split_by_name
+from keras_i3d.datasets.dataset import (
+    LabelledClip,
+    VideoDataset,
+    checked_class_names,
+    parse_split,
+    split_by_name,
+    split_names,
+)
 from keras_i3d.errors import DatasetError
 
-CLIP = LabelledClip(Path("/data/run/a.mp4"), "run/a.mp4", "run", "train")
+CLIP = LabelledClip("/data/run/a.mp4", "run/a.mp4", "run", ("train",))
+THREE = ("train1", "val1", "test1", "train2", "val2", "test2", "train3", "val3", "test3")
+
+
+def with_splits(*splits: tuple[str, ...]) -> VideoDataset:
+    clips = (replace(CLIP, name=f"{number}.mp4", splits=one) for number, one in enumerate(splits))
+    return VideoDataset("some", tuple(clips), ("run",))
 
 
 @pytest.mark.parametrize(
@@ -45,26 +59,127 @@ def test_stretches_that_start_close_to_each_other_have_two_ids() -> None:
     assert one.id != other.id
 
 
+def test_a_clip_can_be_sent_to_another_process() -> None:
+    assert pickle.loads(pickle.dumps(CLIP)) == CLIP
+
+
 def test_counts_name_the_splits_that_have_clips_in_their_order() -> None:
-    splits = ("test", "train", "train")
-    dataset = VideoDataset(tuple(replace(CLIP, split=split) for split in splits), ("run",))
+    dataset = with_splits(("test",), ("train",), ("train",))
     assert list(dataset.counts().items()) == [("train", 2), ("test", 1)]
+    assert dataset.divisions == 1
+    assert dataset.unused() == (0,)
+
+
+def test_counts_of_several_divisions_bear_their_numbers() -> None:
+    dataset = with_splits(("test", "train", "unused"), ("train", "train", "unused"), ("unused", "val", "train"))
+    assert list(dataset.counts().items()) == [("train1", 1), ("test1", 1), ("train2", 2), ("val2", 1), ("train3", 1)]
+    assert dataset.divisions == 3
+    assert dataset.unused() == (1, 0, 2)
+
+
+def test_a_clip_names_the_splits_that_it_is_in() -> None:
+    dataset = with_splits(("test", "train", "unused"), ("unused", "unused", "unused"))
+    assert [dataset.split_names(clip) for clip in dataset.clips] == [("test1", "train2"), ()]
+    alone = with_splits(("val",))
+    assert alone.split_names(alone.clips[0]) == ("val",)
+
+
+def test_splits_of_several_divisions_bear_their_numbers() -> None:
+    assert split_names(1) == ("train", "val", "test")
+    assert split_names(3) == THREE
+
+
+@pytest.mark.parametrize(
+    ("text", "available", "meant"),
+    [
+        ("train", ("train", "test"), ("train", 1)),
+        ("train1", ("train", "test"), ("train", 1)),
+        ("train", ("train1", "train2"), ("train", 1)),
+        ("train2", ("train1", "train2"), ("train", 2)),
+        ("test3", THREE, ("test", 3)),
+        ("val", THREE, ("val", 1)),
+        ("val", None, ("val", 1)),
+        ("test12", None, ("test", 12)),
+    ],
+)
+def test_a_split_is_understood(text: str, available: Sequence[str] | None, meant: tuple[str, int]) -> None:
+    assert parse_split(text, available) == meant
+
+
+@pytest.mark.parametrize(
+    "text", ["val", "test2", "training", "Train", "train0", "train01", "train-1", "unused", "", "1"]
+)
+def test_an_unknown_split_is_refused_with_those_there_are(text: str) -> None:
+    with pytest.raises(ValueError, match=rf"^unknown split '{text}'; there are train, test$"):
+        parse_split(text, ["train", "test"])
+
+
+def test_a_split_that_only_another_division_has_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^unknown split 'val'; there are train1, val2$"):
+        parse_split("val", {"train1": 5, "val2": 3})
+
+
+def test_where_there_are_no_splits_none_is_found() -> None:
+    with pytest.raises(ValueError, match=r"^unknown split 'train'; there is none$"):
+        parse_split("train", ())
+
+
+@pytest.mark.parametrize("text", ["training", "train0", "unused", ""])
+def test_what_is_no_split_anywhere_is_refused(text: str) -> None:
+    with pytest.raises(
+        ValueError, match=rf"^unknown split '{text}'; splits are train, val, test, or train1, test2 and so on$"
+    ):
+        parse_split(text)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"splits": ("train", "test")}, r"splits must be 1 of train, val, test, unused, got \('train', 'test'\)"),
+        ({"splits": ("all",)}, r"splits must be 1 of train, val, test, unused, got \('all',\)"),
+        ({"label": None}, r"only a clip of split test may lack a label, got \('train',\)"),
+        ({"label": "walk"}, "its class 'walk' is not among the class names"),
+    ],
+)
+def test_a_clip_that_does_not_fit_is_refused(changed: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=rf"^clip 'b\.mp4': {message}$"):
+        VideoDataset("some", (CLIP, replace(CLIP, name="b.mp4", **changed)), ("run",))
+
+
+def test_a_test_clip_may_lack_its_label() -> None:
+    clip = replace(CLIP, label=None, splits=("test", "unused"))
+    assert VideoDataset("some", (clip,), ()).counts() == {"test1": 1}
+
+
+def test_two_clips_of_one_id_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"^two clips have the id 'run/a\.mp4'$"):
+        VideoDataset("some", (CLIP, replace(CLIP, path="elsewhere")), ("run",))
 
 
 def test_the_digest_sees_every_change_but_the_place_of_the_files() -> None:
     other = replace(CLIP, name="walk/b.mp4", label="walk")
-    dataset = VideoDataset((CLIP, other), ("run", "walk"))
-    moved = VideoDataset((replace(CLIP, path=Path("/elsewhere/a.mp4")), other), ("run", "walk"))
+    unlabelled = replace(CLIP, name="c.mp4", label=None, splits=("test",))
+    clips, classes = (CLIP, other, unlabelled), ("run", "walk")
+    dataset = VideoDataset("some", clips, classes)
+    moved = VideoDataset("some", (replace(CLIP, path="s3://a/a.mp4"), *clips[1:]), classes, (("x", "y"),), ("z",))
     assert moved.digest() == dataset.digest()
     changed = [
-        VideoDataset((CLIP,), ("run", "walk")),
-        VideoDataset((CLIP, other), ("walk", "run")),
-        VideoDataset((CLIP, other), ("run", "walk", "swim")),
-        VideoDataset((replace(CLIP, label="walk"), other), ("run", "walk")),
-        VideoDataset((replace(CLIP, split="val"), other), ("run", "walk")),
-        VideoDataset((replace(CLIP, end_s=2.0), other), ("run", "walk")),
-        VideoDataset((replace(CLIP, start_s=2.0), other), ("run", "walk")),
-        VideoDataset((replace(CLIP, name="c.mp4"), other), ("run", "walk")),
+        VideoDataset("other", clips, classes),
+        VideoDataset("some", clips[:2], classes),
+        VideoDataset("some", (other, CLIP, unlabelled), classes),
+        VideoDataset("some", clips, ("walk", "run")),
+        VideoDataset("some", clips, ("run", "walk", "swim")),
+        *(
+            VideoDataset("some", (replace(CLIP, **field), *clips[1:]), classes)
+            for field in (
+                {"label": "walk"},
+                {"splits": ("val",)},
+                {"end_s": 2.0},
+                {"start_s": 2.0},
+                {"name": "c2.mp4"},
+            )
+        ),
+        VideoDataset("some", (*clips[:2], replace(unlabelled, label="run")), classes),
     ]
     assert len({dataset.digest(), *(one.digest() for one in changed)}) == 1 + len(changed)
 
@@ -77,3 +192,8 @@ def test_class_names_are_sorted_unless_given() -> None:
 def test_a_class_that_is_not_among_the_given_ones_is_refused() -> None:
     with pytest.raises(DatasetError, match=r"^there: unknown class 'b'; the classes are a, c$"):
         checked_class_names(["a", "b", "d"], ["a", "c"], "there")
+
+
+def test_given_class_names_must_differ() -> None:
+    with pytest.raises(ValueError, match=r"^class_names must differ from each other, got 'a' twice$"):
+        checked_class_names(["a"], ["a", "b", "a"], "there")

@@ -18,11 +18,12 @@ def test_a_folder_of_classes_is_split_by_the_hash_of_the_relative_path(tmp_path:
     names = [f"{label}/v{number}.mp4" for label in ("run", "walk") for number in range(6)]
     dataset = read_folder(touch(tmp_path, *names))
     assert dataset.class_names == ("run", "walk")
-    assert {clip.name: clip.split for clip in dataset.clips} == {
-        **dict.fromkeys(names, "train"),
-        **dict.fromkeys(("run/v0.mp4", "run/v5.mp4", "walk/v2.mp4"), "test"),
+    assert {clip.name: clip.splits for clip in dataset.clips} == {
+        **dict.fromkeys(names, ("train",)),
+        **dict.fromkeys(("run/v0.mp4", "run/v5.mp4", "walk/v2.mp4"), ("test",)),
     }
-    assert all(clip.path == tmp_path / clip.name and clip.label == clip.path.parent.name for clip in dataset.clips)
+    assert all(clip.path == str(tmp_path / clip.name) for clip in dataset.clips)
+    assert all(clip.label == Path(clip.path).parent.name for clip in dataset.clips)
     assert all((clip.start_s, clip.end_s) == (0.0, None) for clip in dataset.clips)
 
 
@@ -32,8 +33,8 @@ def test_folders_of_splits_are_followed(tmp_path: Path, splits: tuple[str, ...])
     dataset = read_folder(tmp_path)
     assert dataset.class_names == ("run", "walk")
     assert dataset.counts() == dict.fromkeys(splits, 2)
-    assert {(clip.name, clip.split) for clip in dataset.clips} == {
-        (f"{split}/{label}/a.mp4", split) for split in splits for label in ("run", "walk")
+    assert {(clip.name, clip.splits) for clip in dataset.clips} == {
+        (f"{split}/{label}/a.mp4", (split,)) for split in splits for label in ("run", "walk")
     }
 
 
@@ -44,8 +45,46 @@ def test_one_folder_with_another_name_makes_all_of_them_classes(tmp_path: Path) 
 
 def test_an_unknown_split_folder_is_named(tmp_path: Path) -> None:
     touch(tmp_path, "train/run/a.mp4", "validation/run/a.mp4")
-    with pytest.raises(DatasetError, match="train, val, test"):
+    with pytest.raises(
+        DatasetError, match=r": 'validation' stands beside folders of splits, which are train, val, test alone$"
+    ):
         read_folder(tmp_path)
+
+
+def test_a_folder_of_videos_beside_folders_of_splits_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r": 'more' stands beside folders of splits, which are train, val, test"):
+        read_folder(touch(tmp_path, "train/run/a.mp4", "more/a.mp4"))
+
+
+def test_a_folder_without_videos_may_stand_beside_folders_of_splits(tmp_path: Path) -> None:
+    dataset = read_folder(touch(tmp_path, "train/run/a.mp4", "notes/plan.txt"))
+    assert [(clip.name, clip.splits) for clip in dataset.clips] == [("train/run/a.mp4", ("train",))]
+
+
+def test_videos_at_another_depth_are_left_out_and_listed(tmp_path: Path) -> None:
+    dataset = read_folder(touch(tmp_path, "a.mp4", "run/a.mp4", "run/more/b.mp4", "run/more/still/c.mp4"))
+    assert [clip.name for clip in dataset.clips] == ["run/a.mp4"]
+    assert dataset.unlisted == ("a.mp4", "run/more/b.mp4")
+
+
+def test_a_bucket_is_read_as_a_folder_is(bucket: str) -> None:
+    import fsspec
+
+    names = ["train/run/a b#1.mp4", "train/run/.hidden.mp4", "test/walk/b.mp4", "test/walk/notes.txt"]
+    fsspec.filesystem("memory").pipe({f"{bucket}/{name}": b"" for name in names})
+    dataset = read_folder(bucket)
+    assert [(clip.path, clip.name, clip.label, clip.splits) for clip in dataset.clips] == [
+        (f"{bucket}/test/walk/b.mp4", "test/walk/b.mp4", "walk", ("test",)),
+        (f"{bucket}/train/run/a b#1.mp4", "train/run/a b#1.mp4", "run", ("train",)),
+    ]
+
+
+def test_a_bucket_without_videos_is_refused(bucket: str) -> None:
+    import fsspec
+
+    fsspec.filesystem("memory").pipe(f"{bucket}/run/notes.txt", b"")
+    with pytest.raises(DatasetError, match=r"^memory://.*: no video in its folders; known endings are "):
+        read_folder(bucket)
 
 
 def test_a_class_that_only_one_split_has_is_a_class(tmp_path: Path) -> None:
@@ -123,6 +162,10 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
     touch(tmp_path, "a.mp4")
     with pytest.raises(DatasetError, match=r"a\.mp4: cannot be read as a folder \(Not a directory\)$"):
         read_folder(tmp_path / "a.mp4")
+
+
+def test_the_data_set_has_a_name(tmp_path: Path) -> None:
+    assert read_folder(touch(tmp_path, "a/1.mp4")).name == "folder"
 
 
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:

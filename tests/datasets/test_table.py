@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from keras_i3d.datasets.dataset import split_by_name
-from keras_i3d.datasets.table import read_table
-from keras_i3d.errors import DatasetError
+from keras_i3d.datasets.table import _beside_url, read_table
+from keras_i3d.errors import DatasetError, StorageError
 
 
 def table(folder: Path, text: str, encoding: str = "utf-8") -> Path:
@@ -19,16 +19,16 @@ def test_all_columns_are_read(tmp_path: Path) -> None:
     )
     dataset = read_table(path)
     assert dataset.class_names == ("run", "walk")
-    assert [(clip.name, clip.label, clip.start_s, clip.end_s, clip.split) for clip in dataset.clips] == [
-        ("a.mp4", "run", 1.5, 3.0, "train"),
-        ("b.mp4", "walk", 0.0, None, "val"),
-        ("c.mp4", "run", 2.0, None, "test"),
+    assert [(clip.name, clip.label, clip.start_s, clip.end_s, clip.splits) for clip in dataset.clips] == [
+        ("a.mp4", "run", 1.5, 3.0, ("train",)),
+        ("b.mp4", "walk", 0.0, None, ("val",)),
+        ("c.mp4", "run", 2.0, None, ("test",)),
     ]
 
 
 def test_columns_may_stand_in_any_order(tmp_path: Path) -> None:
     (clip,) = read_table(table(tmp_path, "split,label,path\nval,run,a.mp4\n")).clips
-    assert (clip.name, clip.label, clip.split) == ("a.mp4", "run", "val")
+    assert (clip.name, clip.label, clip.splits) == ("a.mp4", "run", ("val",))
 
 
 @pytest.mark.parametrize("start", ["", ",start_s"])
@@ -37,7 +37,7 @@ def test_optional_columns_may_be_absent_or_empty(tmp_path: Path, start: str, end
     text = f"path,label{start}{end}\na.mp4,run{',' * len([x for x in (start, end) if x])}\n"
     (clip,) = read_table(table(tmp_path, text)).clips
     assert (clip.start_s, clip.end_s) == (0.0, None)
-    assert clip.split == split_by_name("a.mp4")
+    assert clip.splits == (split_by_name("a.mp4"),)
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
@@ -56,18 +56,20 @@ def test_paths_are_relative_to_the_table_or_absolute(tmp_path: Path, monkeypatch
     (tmp_path / "lists").mkdir()
     path = table(tmp_path / "lists", "path,label\nrun/a.mp4,run\n../b.mp4,run\n/data/c.mp4,run\n")
     expected = [tmp_path / "lists/run/a.mp4", tmp_path / "lists/../b.mp4", Path("/data/c.mp4")]
-    assert [clip.path for clip in read_table(path).clips] == expected
+    assert [clip.path for clip in read_table(path).clips] == [str(place) for place in expected]
     monkeypatch.chdir(tmp_path)
-    assert [clip.path.resolve() for clip in read_table("lists/clips.csv").clips] == [p.resolve() for p in expected]
+    assert [Path(clip.path).resolve() for clip in read_table("lists/clips.csv").clips] == [
+        p.resolve() for p in expected
+    ]
     assert [clip.name for clip in read_table(path).clips] == ["run/a.mp4", "../b.mp4", "/data/c.mp4"]
 
 
 def test_all_stretches_of_a_video_fall_on_one_side(tmp_path: Path) -> None:
     lines = [f"v{video}.mp4,run,{start},{start + 2}" for start in range(0, 20, 2) for video in range(40)]
     clips = read_table(table(tmp_path, "\n".join(["path,label,start_s,end_s", *lines]))).clips
-    sides = {clip.name: {other.split for other in clips if other.name == clip.name} for clip in clips}
+    sides = {clip.name: {other.splits for other in clips if other.name == clip.name} for clip in clips}
     assert all(len(splits) == 1 for splits in sides.values())
-    assert {split for splits in sides.values() for split in splits} == {"train", "test"}
+    assert {split for splits in sides.values() for split in splits} == {("train",), ("test",)}
     assert len({clip.id for clip in clips}) == 400
 
 
@@ -87,7 +89,8 @@ def test_an_unknown_class_is_refused_with_its_line(tmp_path: Path) -> None:
     [
         (",run,,,", "path is empty"),
         ("  ,run,,,", "path is empty"),
-        ("a.mp4,,,,", "label is empty"),
+        ("a.mp4,,,,", "label is empty, which it may be where the split is test alone"),
+        ("a.mp4,,,,train", "label is empty, which it may be where the split is test alone"),
         ("a.mp4,run,soon,,", "start_s must be seconds of at least 0, got 'soon'"),
         ("a.mp4,run,-1,,", "start_s must be seconds of at least 0, got '-1'"),
         ("a.mp4,run,nan,,", "start_s must be seconds of at least 0, got 'nan'"),
@@ -112,7 +115,7 @@ def test_a_wrong_line_is_refused_with_its_number(tmp_path: Path, cells: str, mes
 
 def test_line_numbers_are_those_of_the_file(tmp_path: Path) -> None:
     path = table(tmp_path, "path,label\n\na.mp4,run\n\nb.mp4,\n")
-    with pytest.raises(DatasetError, match="line 5: label is empty"):
+    with pytest.raises(DatasetError, match="line 5: label is empty, which"):
         read_table(path)
 
 
@@ -176,3 +179,76 @@ def test_a_table_in_another_encoding_is_refused(tmp_path: Path, encoding: str) -
 def test_a_cell_without_end_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"clips\.csv: cannot be read as a CSV table \(field larger than"):
         read_table(table(tmp_path, 'path,label\n"a.mp4,run\n' + "x" * 200_000))
+
+
+def test_a_wrong_number_in_line_17_is_named(tmp_path: Path) -> None:
+    lines = ["path,label,start_s", *(f"{number}.mp4,run,{number}" for number in range(2, 30))]
+    lines[16] = "17.mp4,run,1O"
+    with pytest.raises(DatasetError, match=r"clips\.csv: line 17: start_s must be seconds of at least 0, got '1O'$"):
+        read_table(table(tmp_path, "\n".join(lines)))
+
+
+def test_a_test_video_may_lack_its_label(tmp_path: Path) -> None:
+    dataset = read_table(table(tmp_path, "path,label,split\na.mp4,run,train\nb.mp4,,test\n"))
+    assert [clip.label for clip in dataset.clips] == ["run", None]
+    assert dataset.class_names == ("run",)
+    assert dataset.name == "table"
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("a.mp4,run,,", "a.mp4,run,,"), ("a.mp4,run,,", "./b/../a.mp4,run,0,"), ("a.mp4,run,1,2.0", "a.mp4,run,1.0,2")],
+)
+def test_a_stretch_that_is_named_twice_is_refused_with_both_lines(tmp_path: Path, first: str, second: str) -> None:
+    path = table(tmp_path, f"path,label,start_s,end_s\n{first}\nb.mp4,run,,\n{second}\n")
+    with pytest.raises(
+        DatasetError,
+        match=r"clips\.csv: line 4: 'a\.mp4.*' is named a second time, after line 2; remove one of the two$",
+    ):
+        read_table(path)
+
+
+def test_a_stretch_of_two_labels_is_refused_with_both_lines(tmp_path: Path) -> None:
+    path = table(tmp_path, "path,label,end_s\na.mp4,run,3\na.mp4,run,2\n\na.mp4,walk,3\n")
+    with pytest.raises(DatasetError, match=r"line 5: 'a\.mp4@0\.0-3\.0' has the label 'walk', and in line 2 'run'$"):
+        read_table(path)
+
+
+def test_urls_stay_as_they_are(tmp_path: Path) -> None:
+    urls = ["s3://bucket/a//b.mp4", "https://example.org/a.mp4?key=x", "gs://bucket/../c d.mp4"]
+    dataset = read_table(table(tmp_path, "\n".join(["path,label", *(f"{url},run" for url in urls)])))
+    assert [clip.path for clip in dataset.clips] == urls
+    assert [clip.name for clip in dataset.clips] == urls
+
+
+def test_paths_are_relative_to_a_table_in_a_bucket_too(bucket: str) -> None:
+    import fsspec
+
+    text = "\ufeffpath,label\nrun/ä.mp4,run\n../b c.mp4,run\n/data/c.mp4,run\ns3://other/d.mp4,run\n"
+    fsspec.filesystem("memory").pipe(f"{bucket}/lists/clips.csv", text.encode())
+    clips = read_table(f"{bucket}/lists/clips.csv").clips
+    assert [clip.path for clip in clips] == [
+        f"{bucket}/lists/run/ä.mp4",
+        f"{bucket}/b c.mp4",
+        "/data/c.mp4",
+        "s3://other/d.mp4",
+    ]
+    assert [clip.name for clip in clips] == ["run/ä.mp4", "../b c.mp4", "/data/c.mp4", "s3://other/d.mp4"]
+
+
+def test_paths_beside_a_table_on_a_web_server_leave_its_query_behind() -> None:
+    placed = _beside_url("https://example.org/lists/clips.csv?key=a/b#c")
+    assert placed("line 2", "run/a b.mp4") == "https://example.org/lists/run/a%20b.mp4"
+    assert placed("line 2", "../a.mp4") == "https://example.org/a.mp4"
+
+
+def test_a_path_that_leaves_the_bucket_is_refused() -> None:
+    placed = _beside_url("s3://bucket/lists/clips.csv")
+    assert placed("line 2", "../a.mp4") == "s3://bucket/a.mp4"
+    with pytest.raises(DatasetError, match=r"^line 3: the path '\.\./\.\./a\.mp4' leads out of s3://bucket$"):
+        placed("line 3", "../../a.mp4")
+
+
+def test_a_table_that_is_not_in_the_bucket_is_named(bucket: str) -> None:
+    with pytest.raises(StorageError, match=r"absent\.csv"):
+        read_table(f"{bucket}/absent.csv")

@@ -12,7 +12,7 @@ from keras_i3d.evaluation import whole_video
 from keras_i3d.models.c3d import C3D
 from keras_i3d.models.convnet_lstm import ConvNetLSTM
 from keras_i3d.models.two_stream import TwoStream
-from keras_i3d.records import shards
+from keras_i3d.records.selection import select
 from keras_i3d.video import decode
 
 SIZE = 16
@@ -23,7 +23,7 @@ def test_the_answer_is_the_mean_over_time_of_the_whole_videos_logits(
     run_folder, flow_run_folder, records, motion_folder, modality
 ) -> None:
     finished = finished_model.load({"rgb": run_folder, "flow": flow_run_folder}[modality] / "best.keras")
-    videos = pipeline.whole_videos(shards.find(records, "test"), size=32, modalities=(modality,))
+    videos = pipeline.whole_videos(select(records, "test"), size=32, modalities=(modality,))
     done = []
     answers = whole_video.answer(finished.logits_network(), videos, on_video=lambda: done.append(1))
     assert len(done) == len(answers.ids) == 8
@@ -100,7 +100,7 @@ def test_a_recurrent_network_sees_every_frame_of_videos_of_any_length() -> None:
 
 
 def test_whole_videos_are_the_decoded_frames(records, motion_folder) -> None:
-    videos = pipeline.whole_videos(shards.find(records, "test"), size=32)
+    videos = pipeline.whole_videos(select(records, "test"), size=32)
     inputs, _, video_id = next(iter(videos))
     frames = decode.read_frames(motion_folder / video_id.numpy().decode(), short_side=37)
     expected = frames[:, 3:35, 3:35] / 127.5 - 1  # round(5 x .5) is 3

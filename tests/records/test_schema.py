@@ -2,9 +2,11 @@ import cv2
 import numpy as np
 import pytest
 import tensorflow as tf
+from coded_records import record
 
 from keras_i3d.records import schema
-from keras_i3d.records.schema import decode_images, parse, to_example
+from keras_i3d.records.schema import decode_images, decode_video, parse, part_of
+from keras_i3d.video.encode import encode_video
 
 
 def picture(time: int = 3, height: int = 16, width: int = 24) -> np.ndarray:
@@ -18,8 +20,8 @@ def noise(time: int = 3, height: int = 16, width: int = 24) -> np.ndarray:
 
 
 def example(**changes) -> bytes:
-    arguments = {"example_id": "run/a.mp4", "label_index": 7, "label_name": "läuft", "fps": 25.0}
-    return to_example(picture(), **(arguments | changes))
+    arguments = {"example_id": "run/a.mp4@1.5-None", "path": "run/a.mp4", "label_name": "läuft", "jpeg_quality": 95}
+    return record(7, picture(), **(arguments | changes))
 
 
 def content(serialized: bytes) -> tuple[dict, dict]:
@@ -36,7 +38,10 @@ def content(serialized: bytes) -> tuple[dict, dict]:
 
 
 RGB_CONTEXT = {
-    "example/id": ("bytes_list", [b"run/a.mp4"]),
+    "example/id": ("bytes_list", [b"run/a.mp4@1.5-None"]),
+    "example/dataset_name": ("bytes_list", [b"made"]),
+    "split/1": ("bytes_list", [b"train"]),
+    "split/2": ("bytes_list", [b"unused"]),
     "clip/data_path": ("bytes_list", [b"run/a.mp4"]),
     "clip/media_id": ("bytes_list", [b"run/a.mp4"]),
     "clip/start/timestamp": ("int64_list", [1_500_000]),
@@ -57,13 +62,14 @@ FLOW_CONTEXT = {
     "FORWARD_FLOW/image/height": ("int64_list", [16]),
     "FORWARD_FLOW/image/width": ("int64_list", [24]),
     "FORWARD_FLOW/image/frame_rate": ("float_list", [25.0]),
+    "FORWARD_FLOW/image/saturation": ("float_list", [20.0]),
 }
 TIMESTAMPS = [("int64_list", [time]) for time in (1_500_000, 1_540_000, 1_580_000)]
 
 
 @pytest.mark.parametrize("flow", [None, noise()], ids=["rgb", "rgb and flow"])
 def test_keys_and_types_are_those_of_media_sequence(flow: np.ndarray | None) -> None:
-    context, lists = content(example(start_s=1.5, flow=flow))
+    context, lists = content(example(start_s=1.5, flow=flow, splits=("train", "unused")))
     assert context == RGB_CONTEXT | (FLOW_CONTEXT if flow is not None else {})
     images = {key: values for key, values in lists.items() if key.endswith("encoded")}
     times = {key: values for key, values in lists.items() if key.endswith("timestamp")}
@@ -89,43 +95,16 @@ def test_timestamps_follow_the_rate_in_microseconds(fps: float) -> None:
     assert context["clip/end/timestamp"] == ("int64_list", [round(3 / fps * 1e6)])
 
 
-def test_dmvr_reads_it() -> None:
-    context, lists = tf.io.parse_single_sequence_example(
-        example(),
-        {
-            "clip/label/index": tf.io.VarLenFeature(tf.int64),
-            "clip/label/text": tf.io.VarLenFeature(tf.string),
-            "clip/start/timestamp": tf.io.FixedLenFeature([], tf.int64),
-            "clip/end/timestamp": tf.io.FixedLenFeature([], tf.int64),
-        },
-        {"image/encoded": tf.io.FixedLenSequenceFeature([], tf.string)},
-    )
-    assert context["clip/label/index"].values.numpy().tolist() == [7]
-    assert context["clip/label/text"].values.numpy().tolist() == ["läuft".encode()]
-    assert lists["image/encoded"].shape == (3,)
-
-
-def test_tensorflow_models_reads_it() -> None:
-    # official/vision/dataloaders/video_input.py: Decoder
-    context, lists = tf.io.parse_single_sequence_example(
-        example(flow=noise()),
-        {"clip/label/index": tf.io.VarLenFeature(tf.int64)},
-        {"image/encoded": tf.io.FixedLenSequenceFeature((), tf.string)},
-    )
-    assert tf.sparse.to_dense(context["clip/label/index"]).numpy().tolist() == [7]
-    assert tf.io.decode_jpeg(lists["image/encoded"][0], channels=3).shape == (16, 24, 3)
-
-
 def test_equal_clips_give_equal_bytes() -> None:
     assert example(flow=noise()) == example(flow=noise())
     assert example(flow=noise()) != example()
-    assert example() != example(label_index=8)
+    assert example() != example(label=8)
 
 
 @pytest.mark.parametrize("colour", [(255, 0, 0), (0, 255, 0), (0, 0, 255), (200, 100, 50)])
 def test_jpeg_keeps_colours_as_red_green_blue(colour: tuple[int, int, int]) -> None:
     frames = np.broadcast_to(np.array(colour, np.uint8), (2, 16, 16, 3))
-    serialized = to_example(frames, example_id="a", label_index=0, label_name="a", fps=25)
+    serialized = record(0, frames, jpeg_quality=95)
     decoded = decode_images(parse(serialized, ["rgb"])["rgb"], "rgb").numpy()
     np.testing.assert_allclose(decoded.astype(int), frames, atol=2)  # YCbCr in whole levels
 
@@ -139,7 +118,7 @@ def test_rgb_comes_back_nearly_as_it_was() -> None:
 
 def test_rgb_is_decoded_as_libjpeg_does() -> None:
     frames = np.random.default_rng(0).integers(0, 256, (1, 32, 32, 3), np.uint8)
-    encoded = parse(to_example(frames, example_id="a", label_index=0, label_name="a", fps=25), ["rgb"])["rgb"]
+    encoded = parse(record(0, frames, jpeg_quality=95), ["rgb"])["rgb"]
     by_opencv = cv2.imdecode(np.frombuffer(encoded[0].numpy(), np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
     difference = np.abs(decode_images(encoded, "rgb")[0].numpy().astype(int) - by_opencv)
     assert difference.max() <= 1  # two builds of libjpeg may round differently
@@ -149,7 +128,7 @@ def test_a_higher_quality_is_nearer_and_larger() -> None:
     sizes, errors = [], []
     frames = np.random.default_rng(0).integers(0, 256, (1, 32, 32, 3), np.uint8)
     for quality in (20, 60, 95, 100):
-        serialized = to_example(frames, example_id="a", label_index=0, label_name="a", fps=25, jpeg_quality=quality)
+        serialized = record(0, frames, jpeg_quality=quality)
         decoded = decode_images(parse(serialized, ["rgb"])["rgb"], "rgb").numpy()
         sizes.append(len(serialized))
         errors.append(np.abs(decoded.astype(int) - frames).mean())
@@ -185,7 +164,7 @@ def test_parse_gives_what_is_asked_for(modalities: list[str]) -> None:
         assert set(parsed) == {"label", "id", *modalities}
         assert parsed["label"].dtype == tf.int64
         assert parsed["label"].numpy() == 7
-        assert parsed["id"].numpy() == b"run/a.mp4"
+        assert parsed["id"].numpy() == b"run/a.mp4@1.5-None"
         assert all(parsed[modality].shape == (3,) for modality in modalities)
 
 
@@ -208,3 +187,51 @@ def test_a_record_of_others_needs_neither_an_id_nor_as_many_fields_as_frames() -
 def test_an_id_that_is_not_utf_8_is_kept_byte_for_byte() -> None:
     context, _ = content(example(example_id="a/caf\udce9.mp4"))
     assert context["example/id"] == ("bytes_list", [b"a/caf\xe9.mp4"])
+
+
+def test_a_record_without_a_label_says_so() -> None:
+    unlabelled = example(label_index=None, label_name=None)
+    assert not [key for key in content(unlabelled)[0] if "label" in key]
+    assert parse(unlabelled, [])["label"] == schema.NO_LABEL
+
+
+def test_a_record_tells_its_part_of_each_division() -> None:
+    serialized = example(splits=("train", "test", "unused"))
+    assert [part_of(serialized, number).numpy() for number in (1, 2, 3, 4)] == [b"train", b"test", b"unused", b""]
+
+
+def video_record(fps: float = 25.0, start_s: float = 0.0, **pictures) -> bytes:
+    frames = np.repeat(picture(6), 2, axis=1)  # 32x24
+    facts = {"video": encode_video(iter(frames), fps=fps, crf=0), "video_start_s": start_s} | pictures
+    stored = schema.Pictures((32, 24), fps, start_s, facts.pop("count", 6), **facts)
+    return schema.to_example(schema.Source("a", "made", "a.mp4", 0, "a", ("train",)), stored)
+
+
+@pytest.mark.parametrize(("fps", "start_s"), [(25.0, 0.0), (29.97, 3.3), (12.5, 1e4)])
+def test_frames_of_a_stored_video_come_back_in_any_order(fps: float, start_s: float) -> None:
+    parsed = parse(video_record(fps, start_s), ["rgb"], store="video")
+    assert parsed["rgb"].shape == (6,)
+    frames = decode_video(parsed["video"], tf.constant([5, 0, 0, 3])).numpy()
+    expected = np.repeat(picture(6), 2, axis=1)[[5, 0, 0, 3]]
+    assert np.abs(frames.astype(int) - expected).mean() < 2  # lossless in YCbCr at half resolution
+
+
+def test_a_stored_video_has_no_picture_of_its_own() -> None:
+    context, lists = content(video_record())
+    assert set(lists) == {"image/timestamp"}
+    assert context["clip/encoded_media_start_timestamp"] == ("int64_list", [0])
+    assert "image/format" not in context
+
+
+def test_an_untouched_video_is_cut_and_resized_as_it_is_read() -> None:
+    serialized = video_record(25.0, 0.08, video_start_s=0.0, count=3)
+    parsed = parse(serialized, ["rgb"], store="video")
+    frames = decode_video(parsed["video"], tf.range(3)).numpy()
+    assert np.abs(frames.astype(int) - np.repeat(picture(6), 2, axis=1)[2:5]).mean() < 2
+
+
+def test_flow_of_a_stored_video_needs_no_decoding_of_it() -> None:
+    fields = [cv2.imencode(".png", np.zeros((32, 24, 3), np.uint8))[1].tobytes()] * 6
+    parsed = parse(video_record(flow=fields, video=b"no video"), ["flow"], store="video")
+    assert set(parsed) == {"label", "id", "flow"}
+    assert decode_images(parsed["flow"], "flow").shape == (6, 32, 24, 2)

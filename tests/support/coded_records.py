@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_i3d.clips.pipeline import training_clips
-from keras_i3d.records import schema
+from keras_i3d.records import coding, schema
 
 SIZE = 14  # whose short side is 16, so that the frames here are cut and not resized
 
@@ -15,15 +15,31 @@ SIZE = 14  # whose short side is 16, so that the frames here are cut and not res
 STEP = 10
 
 
-def record(number: int, frames: np.ndarray, flow: np.ndarray | None = None) -> bytes:
+def record(
+    number: int,
+    frames: np.ndarray,
+    flow: np.ndarray | None = None,
+    *,
+    label: int | None = None,
+    splits: tuple[str, ...] = ("train",),
+    fps: float = 25.0,
+    start_s: float = 0.0,
+    jpeg_quality: int = 100,
+    **source: object,
+) -> bytes:
+    """Serialise frames, and flow that is coded already, as one record of the class `number`."""
+    facts = {"example_id": f"clip {number}", "dataset": "made", "path": f"{number}.mp4", "label_name": str(number)}
+    pictures = schema.Pictures(
+        frames.shape[1:3],
+        fps,
+        start_s,
+        len(frames),
+        jpegs=[coding.encode_jpeg(frame, jpeg_quality) for frame in frames],
+        flow=None if flow is None else [coding.encode_png(field) for field in flow],
+    )
     return schema.to_example(
-        frames,
-        example_id=f"clip {number}",
-        label_index=number,
-        label_name=str(number),
-        fps=25,
-        flow=flow,
-        jpeg_quality=100,
+        schema.Source(**(facts | {"label_index": number if label is None else label, "splits": splits} | source)),
+        pictures,
     )
 
 

@@ -59,7 +59,10 @@ def test_every_field_explains_itself() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"learning_rte": 0.1}, "a recipe has no field 'learning_rte'; its fields are network, modality, frames"),
+        (
+            {"learning_rte": 0.1},
+            "a recipe has no field 'learning_rte'; its fields are network, split, modality, frames",
+        ),
         ({"network": "r3d"}, "unknown network 'r3d'; known: i3d, two_stream_i3d, convnet_lstm, c3d, two"),
         ({"modality": "depth"}, "network 'i3d' takes modality 'rgb' or 'flow', got 'depth'"),
         ({"modality": "both"}, "network 'i3d' takes modality 'rgb' or 'flow', got 'both'"),

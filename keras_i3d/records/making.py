@@ -1,0 +1,127 @@
+"""Make the records of a data set: who does the work, where, and what is shown of it meanwhile."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+
+from keras_i3d import progress
+from keras_i3d import workers as crews
+from keras_i3d.datasets.dataset import VideoDataset
+from keras_i3d.extras import import_extra
+from keras_i3d.records import clip_file, shards
+from keras_i3d.records.clip_file import ClipReport, ClipTask
+from keras_i3d.records.manifest import Manifest
+from keras_i3d.records.settings import RecordSettings
+from keras_i3d.run_folder import claim
+from keras_i3d.video import flow
+
+LONGEST_SILENCE_S = 900  # of a process that works on a frame or a field
+
+
+def make(
+    dataset: VideoDataset,
+    output: str | os.PathLike,
+    settings: RecordSettings,
+    *,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    retry_skipped: bool = False,
+    on_clip: Callable[[ClipReport], None] = lambda report: None,
+) -> Manifest:
+    """Write the records of a data set with a progress bar, by a pool of processes or a Dask cluster.
+
+    Args:
+        dataset: What to write.
+        output: Folder for the shards, or its URL.
+        settings: What decides their content.
+        workers: Processes; None takes all cores, 0 does the work in this one.
+        scheduler: Address of a Dask cluster that does the work instead.
+        retry_skipped: Whether to try what an earlier run had to skip again.
+        on_clip: Called with what became of each clip.
+
+    Raises:
+        OutputFolderError: The output folder holds something else, or another run writes there.
+        RecordError: Not one clip could be written.
+        ClusterError: The Dask cluster cannot be reached, or is gone.
+        ValueError: The number of workers is less than 0, or both workers and a cluster are named.
+    """
+    if scheduler is not None and workers is not None:
+        raise ValueError("workers are processes of this machine, and a scheduler has workers of its own; name one")
+    workers = min(os.cpu_count() or 1 if workers is None else workers, len(dataset.clips))
+    if workers < 0:
+        raise ValueError(f"workers must be at least 0, got {workers}")
+    for module in ("av", "cv2", "google_crc32c"):
+        import_extra(module)
+    claimed = dataclasses.asdict(settings) | {"dataset": dataset.digest()}
+    if settings.flow != "none":
+        claimed["opencv"] = flow.opencv_version()  # whose flow differs from release to release
+    with (
+        claim(output, "make-tfrecords", claimed, may_be_remote=True) as folder,
+        progress.bar("videos", len(dataset.clips)) as bar,
+    ):
+        tally = _Tally(bar)
+
+        def note(report: ClipReport) -> None:
+            tally.add(report)
+            on_clip(report)
+
+        write = partial(shards.write, dataset, folder, settings, on_clip=note, retry_skipped=retry_skipped)
+        if scheduler is not None:
+            with crews.DaskCluster(scheduler) as cluster:
+                return write(run=partial(_run, cluster, write_quietly))
+        if not workers:
+            return write()
+        with crews.Processes(workers, _begin) as processes:
+            return write(run=partial(_run, processes, write_watched))
+
+
+class _Tally:
+    """Says behind the bar how fast it goes and how many clips were skipped."""
+
+    def __init__(self, bar: progress.Bar) -> None:
+        self._bar, self._since = bar, time.monotonic()
+        self._frames = self._skipped = 0
+
+    def add(self, report: ClipReport) -> None:
+        """Count a clip."""
+        self._frames += sum(report.frames)
+        self._skipped += report.skipped is not None
+        rate = self._frames / max(time.monotonic() - self._since, 1e-3)
+        self._bar.note(f"{rate:.0f} frames/s, {self._skipped} skipped")
+        self._bar.advance()
+
+
+def _run(
+    crew: crews.Workers, function: Callable[[ClipTask], ClipReport], tasks: Iterable[ClipTask]
+) -> Iterator[ClipReport]:
+    return crews.in_order(crew, function, tasks, lost=lost)
+
+
+def lost(task: ClipTask) -> ClipReport:
+    """Return the report of a clip that killed one process after another."""
+    reason = (
+        f"{task.clip.path}: every process that read it died: it hung, crashed in the decoder, or was killed for "
+        "want of memory"
+    )
+    return ClipReport(task.clip.id, skipped=reason)
+
+
+def _begin() -> None:
+    """Keep a process to one core: the pool fills the others."""
+    import_extra("cv2").setNumThreads(1)
+
+
+def write_watched(task: ClipTask) -> ClipReport:
+    """Write a clip's records in a process of a pool, which ends where the decoder hangs."""
+    with crews.Watchdog(LONGEST_SILENCE_S) as watchdog:
+        return clip_file.write(task, watchdog.hear)
+
+
+def write_quietly(task: ClipTask) -> ClipReport:
+    """Write a clip's records on a worker of a Dask cluster, on one core, as its other threads have their own."""
+    _begin()
+    return clip_file.write(task)

@@ -1,0 +1,181 @@
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from written_records import contents, with_bad
+
+from keras_i3d.datasets.dataset import VideoDataset
+from keras_i3d.errors import ClusterError, OutputFolderError, RecordError
+from keras_i3d.records import clip_file, making
+from keras_i3d.records.clip_file import ClipTask
+from keras_i3d.records.making import make
+from keras_i3d.records.settings import RecordSettings
+from keras_i3d.run_folder import claim
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2])
+def test_the_number_of_workers_leaves_no_trace(
+    dataset: VideoDataset, settings: RecordSettings, whole: dict[str, bytes], tmp_path: Path, workers: int
+) -> None:
+    make(dataset, tmp_path / "records", settings, workers=workers)
+    written = contents(tmp_path / "records")
+    written.pop("run.json")
+    assert written == whole
+
+
+def test_flow_and_bad_clips_leave_no_trace_of_the_workers_either(
+    dataset: VideoDataset, settings: RecordSettings, tmp_path: Path
+) -> None:
+    bad = with_bad(dataset, 1, path=tmp_path / "absent.mp4")
+    settings = replace(settings, flow="tvl1", store="video")
+    made = [make(bad, tmp_path / str(n), settings, workers=n) for n in (0, 2)]
+    assert made[0] == made[1]
+    assert contents(tmp_path / "0") == contents(tmp_path / "2")
+
+
+def test_when_no_clip_can_be_read_nothing_is_left(
+    dataset: VideoDataset, settings: RecordSettings, tmp_path: Path
+) -> None:
+    bad = with_bad(dataset, *range(7), path=tmp_path / "absent.mp4")
+    with pytest.raises(RecordError, match=r"^not one of 7 clips could be written"):
+        make(bad, tmp_path / "records", settings, workers=0)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_video_that_kills_its_reader_is_skipped(
+    dataset: VideoDataset, settings: RecordSettings, tmp_path: Path
+) -> None:
+    task = ClipTask(dataset.clips[0], 0, "folder", settings, str(tmp_path))
+    report = making.lost(task)
+    assert report.clip == dataset.clips[0].id
+    assert report.skipped.startswith(f"{dataset.clips[0].path}: every process that read it died")
+
+
+def test_workers_below_none_are_refused(dataset: VideoDataset, settings: RecordSettings, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"^workers must be at least 0, got -1$"):
+        make(dataset, tmp_path / "records", settings, workers=-1)
+    with pytest.raises(ValueError, match=r"^workers are processes of this machine, and a scheduler has .* name one$"):
+        make(dataset, tmp_path / "records", settings, workers=1, scheduler="tcp://127.0.0.1:1")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_second_run_on_one_folder_refuses(dataset: VideoDataset, settings: RecordSettings, tmp_path: Path) -> None:
+    make(dataset, tmp_path / "records", settings, workers=0)
+    claimed = json.loads((tmp_path / "records/run.json").read_text())["settings"]
+    with (
+        claim(tmp_path / "records", "make-tfrecords", claimed),
+        pytest.raises(OutputFolderError, match=r"another run is writing here"),
+    ):
+        make(dataset, tmp_path / "records", settings, workers=0)
+
+
+def test_flow_of_another_opencv_is_not_mixed_in(
+    dataset: VideoDataset, settings: RecordSettings, tmp_path: Path
+) -> None:
+    settings = replace(settings, flow="dis", short_side=32)
+    make(dataset, tmp_path / "records", settings, workers=0)
+    claim_file = tmp_path / "records/run.json"
+    claim_file.write_text(claim_file.read_text().replace('"opencv": "', '"opencv": "1.'))
+    with pytest.raises(OutputFolderError, match=r"with other settings \(opencv '1\."):
+        make(dataset, tmp_path / "records", settings, workers=0)
+
+
+def test_a_full_disk_is_told_and_loses_nothing(
+    dataset: VideoDataset, settings: RecordSettings, whole: dict[str, bytes], tmp_path: Path
+) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=32k", "tmpfs", str(small)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("no small file system can be mounted here")
+    try:
+        with pytest.raises(Exception, match=r"No space left on device"):
+            make(dataset, small / "records", settings, workers=1)
+        kept = {name: content for name, content in files(small / "records").items() if name.endswith("tfrecord")}
+        assert all(whole[name] == content for name, content in kept.items())
+        subprocess.run(["mount", "-o", "remount,size=4m", str(small)], check=True)
+        make(dataset, small / "records", settings, workers=1)
+        written = contents(small / "records")
+        written.pop("run.json")
+        assert written == whole
+    finally:
+        subprocess.run(["umount", "-l", str(small)], check=True)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[tuple[str, list[subprocess.Popen]]]:
+    """Return the address of a Dask scheduler on loopback, and its three workers."""
+    pytest.importorskip("distributed", reason="the extra dask is not installed")
+    dask, quiet = [sys.executable, "-m", "dask"], {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    file = tmp_path / "scheduler.json"
+    command = ["scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(file)]
+    scheduler = subprocess.Popen([*dask, *command], **quiet)
+    try:
+        wait_for(file.is_file)
+        address = json.loads(file.read_text())["address"]
+        worker = [
+            "worker",
+            address,
+            "--nthreads",
+            "1",
+            "--no-nanny",
+            "--no-dashboard",
+            "--local-directory",
+            str(tmp_path),
+        ]
+        workers = [subprocess.Popen([*dask, *worker], **quiet) for _ in range(3)]
+        try:
+            yield address, workers
+        finally:
+            for process in workers:
+                process.kill()
+                process.wait()
+    finally:
+        scheduler.kill()
+        scheduler.wait()
+
+
+def wait_for(condition) -> None:
+    for _ in range(600):
+        if condition():
+            return
+        time.sleep(0.1)
+    raise AssertionError("it did not happen within a minute")
+
+
+def test_a_dask_cluster_that_loses_a_worker_writes_the_same(
+    dataset: VideoDataset, settings: RecordSettings, tmp_path: Path, cluster: tuple[str, list[subprocess.Popen]]
+) -> None:
+    address, workers = cluster
+    many = [replace(clip, name=f"{number}/{clip.name}") for number in range(20) for clip in dataset.clips]
+    many = replace(dataset, clips=tuple(many))
+    make(many, tmp_path / "alone", settings, workers=2)
+    done = []
+
+    def kill_one_on_the_way(report: clip_file.ClipReport) -> None:
+        done.append(report)
+        if len(done) == 20:
+            workers[0].kill()
+
+    (tmp_path / "cluster").mkdir()
+    make(many, tmp_path / "cluster", settings, scheduler=address, on_clip=kill_one_on_the_way)
+    assert len(done) == 140
+    assert workers[0].wait(10) != 0
+    assert all(worker.poll() is None for worker in workers[1:])
+    assert contents(tmp_path / "cluster") == contents(tmp_path / "alone")
+
+
+def test_without_a_scheduler_nothing_is_left(dataset: VideoDataset, settings: RecordSettings, tmp_path: Path) -> None:
+    pytest.importorskip("distributed", reason="the extra dask is not installed")
+    with pytest.raises(ClusterError, match="no Dask scheduler answers at"):
+        make(dataset, tmp_path / "records", settings, scheduler="tcp://127.0.0.1:1")
+    assert list(tmp_path.iterdir()) == []

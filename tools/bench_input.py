@@ -1,0 +1,186 @@
+"""Measure the way from a video file to records: decoding, encoding, two workers against one, memory.
+
+Both sides of each case alternate in one run after a warm-up. One JSON line per case: medians, and the median and
+range of the ratios run by run, above 1 where the first side does more in the same time. Speeds of decoding count
+CPU seconds of one process with one decoder thread; those of workers count seconds on the clock.
+
+  decode   frames per CPU-second of read_frames' way, against bare PyAV: decode, resize to the same size, to numpy
+  record   clips to records with JPEG, against bare PyAV and the same JPEG encoding
+  workers  clips per second of two processes, against one
+  memory   largest resident size of a process that writes the records of a long video
+
+Without --videos it makes an H.264 video of 1280x720 and one of 320x240, ten seconds each. Example:
+
+  python tools/bench_input.py --runs 7
+  python tools/bench_input.py --cases memory --hours 1
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from pathlib import Path
+
+import av
+import numpy as np
+
+from keras_i3d.datasets.dataset import LabelledClip, VideoDataset
+from keras_i3d.records import clip_file, coding
+from keras_i3d.records.clip_file import ClipTask
+from keras_i3d.records.making import make
+from keras_i3d.records.settings import RecordSettings
+from keras_i3d.video import decode, encode
+
+CASES = ("decode", "record", "workers", "memory")
+SHORT_SIDE = 256
+
+
+def main() -> None:
+    """Run the cases asked for and print one JSON line for each video, or each case."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--videos", nargs="+", metavar="FILE", help="videos to measure on (default: made ones)")
+    parser.add_argument("--cases", nargs="+", choices=CASES, default=CASES, help="default: all")
+    parser.add_argument("--runs", type=int, default=7, help="alternating runs of both sides (default: %(default)s)")
+    parser.add_argument("--clips", type=int, default=24, help="of the case workers (default: %(default)s)")
+    parser.add_argument("--hours", type=float, default=1.0, help="of the case memory (default: %(default)s)")
+    arguments = parser.parse_args()
+    if min(arguments.runs, arguments.clips) < 1 or arguments.hours <= 0:
+        parser.error("--runs and --clips must be at least 1, --hours above 0")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        videos = [Path(video) for video in arguments.videos or ()] or list(_made(folder))
+        if "decode" in arguments.cases:
+            for video in videos:
+                sides = partial(_frames_of_ours, video), partial(_frames_of_pyav, video)
+                report("decode", alternate(*sides, arguments.runs, time.process_time), video=video.name)
+        if "record" in arguments.cases:
+            for video in videos:
+                task = _task(video, folder)
+                sides = partial(_record, task), partial(_jpegs_of_pyav, video)
+                report("record", alternate(*sides, arguments.runs, time.process_time), video=video.name)
+        if "workers" in arguments.cases:
+            two, one = (partial(_make, videos[-1], arguments.clips, count) for count in (2, 1))
+            report("workers", alternate(two, one, min(arguments.runs, 5), time.monotonic), clips=arguments.clips)
+        if "memory" in arguments.cases:
+            _memory(folder, arguments.hours)
+
+
+def _made(folder: Path) -> Iterator[Path]:
+    """Write videos of ten seconds in which a soft picture drifts under a little noise."""
+    for height, width in ((720, 1280), (240, 320)):
+        path = folder / f"{width}x{height}.mp4"
+        path.write_bytes(encode.encode_video(_drift(250, height, width), fps=25.0, crf=23))
+        yield path
+
+
+def _drift(count: int, height: int, width: int) -> Iterator[np.ndarray]:
+    rng = np.random.default_rng(0)
+    coarse = rng.integers(0, 200, (height // 16 + 1, width // 16 + 1, 3), np.uint8)
+    picture = coarse.repeat(16, axis=0).repeat(16, axis=1)[:height, :width]
+    noise = rng.integers(0, 24, (height, width, 3), np.uint8)
+    for index in range(count):
+        yield np.roll(picture, 3 * index, axis=1) + np.roll(noise, 17 * index, axis=0)
+
+
+def _frames_of_ours(video: Path) -> int:
+    return sum(1 for _ in decode.iterate_frames(video, fps=None, short_side=SHORT_SIDE, threads=1))
+
+
+def _frames_of_pyav(video: Path) -> int:
+    return sum(1 for _ in _bare(video))
+
+
+def _bare(video: Path) -> Iterator[np.ndarray]:
+    with av.open(str(video)) as container:
+        stream = container.streams.video[0]
+        stream.thread_count = 1
+        ratio = SHORT_SIDE / min(stream.width, stream.height)
+        width, height = round(stream.width * ratio), round(stream.height * ratio)
+        for frame in container.decode(stream):
+            yield frame.to_ndarray(format="rgb24", width=width, height=height, interpolation="BILINEAR")
+
+
+def _jpegs_of_pyav(video: Path) -> int:
+    return sum(bool(coding.encode_jpeg(frame, 95)) for frame in _bare(video))
+
+
+def _task(video: Path, folder: Path) -> ClipTask:
+    with av.open(str(video)) as container:
+        fps = float(container.streams.video[0].average_rate)
+    clip = LabelledClip(str(video), video.name, "a", ("train",))
+    return ClipTask(clip, 0, "bench", RecordSettings(fps=fps), str(folder))
+
+
+def _record(task: ClipTask) -> int:
+    return sum(clip_file.write(task).frames)
+
+
+def _make(video: Path, clips: int, workers: int) -> int:
+    many = tuple(LabelledClip(str(video), f"{number}.mp4", "a", ("train",)) for number in range(clips))
+    with tempfile.TemporaryDirectory() as folder:
+        made = make(VideoDataset("folder", many, ("a",)), folder, RecordSettings(), workers=workers)
+    return made.records["train"]
+
+
+def _memory(folder: Path, hours: float) -> None:
+    """Write the records of a long video in a process of its own, and report the memory that it took."""
+    video, count = folder / "long.mp4", round(hours * 3600 * 25)
+    frames = list(_drift(250, 240, 320))
+    video.write_bytes(encode.encode_video((frames[index % 250] for index in range(count)), fps=25.0, crf=23))
+    program = (
+        "import resource, sys\n"
+        "from keras_i3d.datasets.dataset import LabelledClip\n"
+        "from keras_i3d.records.clip_file import ClipTask, write\n"
+        "from keras_i3d.records.settings import RecordSettings\n"
+        "clip = LabelledClip(sys.argv[1], 'long.mp4', 'a', ('train',))\n"
+        "frames = write(ClipTask(clip, 0, 'bench', RecordSettings(flow=sys.argv[3]), sys.argv[2])).frames\n"
+        "print(sum(frames), len(frames), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
+    )
+    command = [sys.executable, "-c", program, str(video), str(folder), "none"]
+    frames_read, records, kilobytes = map(int, subprocess.check_output(command, text=True).split())
+    show("memory", hours=hours, frames=frames_read, records=records, largest_resident_mb=round(kilobytes / 1024))
+
+
+def alternate(
+    ours: Callable[[], int], theirs: Callable[[], int], runs: int, clock: Callable[[], float]
+) -> tuple[list[float], list[float]]:
+    """Return how much each run of both sides did per second; they take turns after one run that does not count."""
+    rates: tuple[list[float], list[float]] = ([], [])
+    for run in range(runs + 1):
+        for side, work in zip(rates, (ours, theirs), strict=True):
+            begun = clock()
+            done = work()
+            if run:
+                side.append(done / (clock() - begun))
+    return rates
+
+
+def report(case: str, rates: tuple[Iterable[float], Iterable[float]], **facts: object) -> None:
+    """Print the speeds of both sides and their ratio."""
+    ours, theirs = map(list, rates)
+    ratios = [a / b for a, b in zip(ours, theirs, strict=True)]
+    show(
+        case,
+        **facts,
+        ours_per_s=round(statistics.median(ours), 1),
+        theirs_per_s=round(statistics.median(theirs), 1),
+        ratio=round(statistics.median(ratios), 3),
+        ratio_range=[round(min(ratios), 3), round(max(ratios), 3)],
+    )
+
+
+def show(case: str, **facts: object) -> None:
+    """Print one JSON line."""
+    machine = {"python": platform.python_version(), "av": av.__version__, "cores": os.cpu_count()}
+    print(json.dumps({"case": case, **facts, **machine}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
