@@ -8,7 +8,7 @@ from setuptools import find_packages, setup
 HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "keras_i3d/__init__.py").read_text()).group(1)
 
-VIDEO = ["av>=16,<19", "opencv-contrib-python-headless>=4.11,<6", "google-crc32c>=1.6,<2"]
+VIDEO = ["av>=17,<19", "opencv-contrib-python-headless>=4.11,<6", "google-crc32c>=1.6,<2"]
 DASK = ["distributed>=2025.1"]
 REMOTE = ["fsspec>=2025.3", "s3fs>=2025.3", "gcsfs>=2025.3", "aiohttp>=3.10,<4"]
 # The native parts of tensorflow-io's last release load under TensorFlow 2.16 and 2.17 alone, which want NumPy 1;

@@ -51,7 +51,8 @@ class VideoDataset:
         clips: What there is to read, in an order that does not depend on the file system.
         class_names: The class of each index, counted from 0.
         missing: (name, reason) of each video that the data set lists and whose file is absent.
-        unlisted: Paths, below the data set's folder, of videos that it does not list, so that they are left out.
+        unlisted: Paths, below the data set's folder, of files that are left out: videos that it does not list, and
+            what lies among videos and is none.
 
     Raises:
         ValueError: Two clips have one id, a clip has an unknown split, an unknown class or another number of

@@ -18,7 +18,7 @@ def read_folder(root: str | os.PathLike, *, class_names: Sequence[str] | None = 
 
     Videos are told by their endings (`VIDEO_ENDINGS`), whatever their case. A folder without splits is
     divided 80/20 into train and test by the SHA-256 of each file's relative path. Videos one folder higher or
-    lower than that are left out, and listed in `VideoDataset.unlisted`.
+    lower than that, and other files beside the videos, are left out and listed in `VideoDataset.unlisted`.
 
     Args:
         root: The folder, a local path or a URL.
@@ -27,7 +27,8 @@ def read_folder(root: str | os.PathLike, *, class_names: Sequence[str] | None = 
     Raises:
         DatasetError: The folder cannot be read, holds no video in class folders, or has an unknown class.
     """
-    names = files.find(root, VIDEO_ENDINGS, depth=3)
+    found = files.find(root, ("",), depth=3)
+    names = [name for name in found if files.is_video(name)]
     places = [name.split("/") for name in names]
     groups = {place[0] for place in places if len(place) > 1}
     has_splits = groups <= set(SPLITS)
@@ -36,10 +37,11 @@ def read_folder(root: str | os.PathLike, *, class_names: Sequence[str] | None = 
         raise DatasetError(
             f"{root}: {strangers[0]!r} stands beside folders of splits, which are {', '.join(SPLITS)} alone"
         )
-    clips, unlisted = [], []
+    depth = 3 if has_splits else 2
+    unlisted = [name for name in found if (name.count("/") + 1 == depth) != files.is_video(name)]
+    clips = []
     for name, place in zip(names, places, strict=True):
-        if len(place) != (3 if has_splits else 2):
-            unlisted.append(name)
+        if len(place) != depth:
             continue
         split = place[0] if has_splits else split_by_name(name)
         clips.append(LabelledClip(storage.join(root, name), name, place[-2], (split,)))

@@ -17,7 +17,8 @@ def to_dict(dataset: VideoDataset) -> dict[str, Any]:
         ``name``; ``class_names`` in order; ``videos`` and ``clips``, their numbers (a video may hold several clips);
         ``splits``, the number of clips by split; ``unused``, the number of clips that each division leaves out;
         ``without_label``, the number of clips; ``empty_classes``, those of no clip; ``missing``, (name, reason)
-        of each listed video without a file; ``unlisted``, the videos that no list names, which are left out.
+        of each listed video without a file; ``unlisted``, the files that are left out, as no list names them or
+        they are no videos.
     """
     labels = {clip.label for clip in dataset.clips}
     return {

@@ -63,7 +63,9 @@ class Limits:
     def exceeded(self, name: str, kind: str, received: str) -> LimitExceeded:
         """Return the error of a file that asks for more than the limit named `kind`."""
         allowed = f"{getattr(self, kind):,}"
-        return LimitExceeded(f"{name}: {received}, the limit is {allowed} {kind} (Limits.{kind} raises it)")
+        return LimitExceeded(
+            f"{name}: {received}, the limit is {allowed} {kind} (raise it by Limits.{kind}, or --max-{kind})"
+        )
 
 
 class Stopwatch:

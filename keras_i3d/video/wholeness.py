@@ -85,9 +85,9 @@ def check_whole(video: OpenVideo, tally: Tally) -> None:
         raise TruncatedVideo(f"{video.name}: cut short, the last of {tally.frames} frames is incomplete")
     if not was_cut and not _lacks_much(video, tally, frames, seconds):
         return
-    if frames:
+    if frames > tally.frames:
         lack = f", {tally.frames} frames where the file promises {frames}"
-    elif seconds:
+    elif seconds > tally.seconds:
         lack = f" at {float(tally.seconds):.2f} s where the file promises {float(seconds):.2f} s"
     else:
         lack = f" after {tally.frames} frames, inside its part {cut.part}"

@@ -134,8 +134,14 @@ def test_limits_do_not_change() -> None:
 @pytest.mark.parametrize(
     ("limits", "message"),
     [
-        ({"frames": 9}, r"10 frames were decoded, the limit is 9 frames \(Limits\.frames raises it\)"),
-        ({"pixels": 1535}, r"frames of 48x32, the limit is 1,535 pixels \(Limits\.pixels raises it\)"),
+        (
+            {"frames": 9},
+            r"10 frames were decoded, the limit is 9 frames \(raise it by Limits\.frames, or --max-frames\)",
+        ),
+        (
+            {"pixels": 1535},
+            r"frames of 48x32, the limit is 1,535 pixels \(raise it by Limits\.pixels, or --max-pixels\)",
+        ),
         ({"seconds": 1e-6}, r"(opening it was given up|0\.\d s for \d frames|reading was .*), the limit is 1e-06 "),
     ],
 )
