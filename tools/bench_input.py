@@ -16,6 +16,7 @@ Without --videos it makes an H.264 video of 1280x720 and one of 320x240, ten sec
 """
 
 import argparse
+import io
 import json
 import os
 import platform
@@ -48,7 +49,7 @@ def main() -> None:
     parser.add_argument("--videos", nargs="+", metavar="FILE", help="videos to measure on (default: made ones)")
     parser.add_argument("--cases", nargs="+", choices=CASES, default=CASES, help="default: all")
     parser.add_argument("--runs", type=int, default=7, help="alternating runs of both sides (default: %(default)s)")
-    parser.add_argument("--clips", type=int, default=24, help="of the case workers (default: %(default)s)")
+    parser.add_argument("--clips", type=int, default=72, help="of the case workers (default: %(default)s)")
     parser.add_argument("--hours", type=float, default=1.0, help="of the case memory (default: %(default)s)")
     arguments = parser.parse_args()
     if min(arguments.runs, arguments.clips) < 1 or arguments.hours <= 0:
@@ -67,7 +68,7 @@ def main() -> None:
                 report("record", alternate(*sides, arguments.runs, time.process_time), video=video.name)
         if "workers" in arguments.cases:
             two, one = (partial(_make, videos[-1], arguments.clips, count) for count in (2, 1))
-            report("workers", alternate(two, one, min(arguments.runs, 5), time.monotonic), clips=arguments.clips)
+            report("workers", alternate(two, one, min(arguments.runs, 3), time.monotonic), clips=arguments.clips)
         if "memory" in arguments.cases:
             _memory(folder, arguments.hours)
 
@@ -131,9 +132,8 @@ def _make(video: Path, clips: int, workers: int) -> int:
 
 def _memory(folder: Path, hours: float) -> None:
     """Write the records of a long video in a process of its own, and report the memory that it took."""
-    video, count = folder / "long.mp4", round(hours * 3600 * 25)
-    frames = list(_drift(250, 240, 320))
-    video.write_bytes(encode.encode_video((frames[index % 250] for index in range(count)), fps=25.0, crf=23))
+    video = folder / "long.mp4"
+    _repeat(encode.encode_video(_drift(250, 240, 320), fps=25.0, crf=23), video, round(hours * 360))
     program = (
         "import resource, sys\n"
         "from keras_i3d.datasets.dataset import LabelledClip\n"
@@ -146,6 +146,20 @@ def _memory(folder: Path, hours: float) -> None:
     command = [sys.executable, "-c", program, str(video), str(folder), "none"]
     frames_read, records, kilobytes = map(int, subprocess.check_output(command, text=True).split())
     show("memory", hours=hours, frames=frames_read, records=records, largest_resident_mb=round(kilobytes / 1024))
+
+
+def _repeat(content: bytes, target: Path, times: int) -> None:
+    """Write the packets of a video of ten seconds again and again, without encoding them anew."""
+    with av.open(io.BytesIO(content)) as source, av.open(str(target), "w") as copy:
+        stream = source.streams.video[0]
+        packets = [packet for packet in source.demux(stream) if packet.size]
+        length = round(10 / stream.time_base)
+        out = copy.add_stream_from_template(stream)
+        for number in range(times):
+            for packet in packets:
+                packet.pts, packet.dts = packet.pts + bool(number) * length, packet.dts + bool(number) * length
+                packet.stream = out
+                copy.mux(packet)
 
 
 def alternate(
