@@ -28,6 +28,8 @@ _HOMES = {
     "inflate": "inflation.inflate",
     "boring_video_error": "inflation.boring_video",
     "load_model": "models.saved",
+    "make_tfrecords": "records.making",
+    "RecordSettings": "records.settings",
     "Recipe": "training.recipe",
     "fit": "training.fit",
     "evaluate": "commands.evaluate",
@@ -35,10 +37,14 @@ _HOMES = {
     "predict": "commands.predict",
 }
 
-__all__ = ["__version__", *_HOMES]
+_PARTS = ("datasets",)  # whose names stay together
+
+__all__ = ["__version__", *_HOMES, *_PARTS]
 
 
 def __getattr__(name: str) -> Any:
+    if name in _PARTS:
+        return importlib.import_module(f"{__name__}.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it has {', '.join(__all__)}")
     value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

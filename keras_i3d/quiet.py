@@ -1,10 +1,12 @@
-"""Import TensorFlow without its start-up messages, which no setting of its own silences."""
+"""Keep what other packages say of themselves off the screen, where no setting of their own does."""
 
+import logging
 import os
 import sys
 import tempfile
 
 from keras_i3d.errors import KerasI3DError
+from keras_i3d.extras import import_extra
 
 
 def import_tensorflow() -> None:
@@ -36,3 +38,14 @@ def import_tensorflow() -> None:
             if failed:
                 messages.seek(0)
                 sys.stderr.write(messages.read().decode(errors="replace"))
+
+
+def silence_dask() -> None:
+    """Keep the tracebacks that Dask logs when a scheduler goes away off the screen; the error tells it in a line.
+
+    Raises:
+        MissingDependency: The package distributed is not installed.
+    """
+    import_extra("distributed")  # which sets up its logging as it is imported
+    for handler in logging.getLogger("distributed").handlers:
+        handler.setLevel(logging.CRITICAL + 1)

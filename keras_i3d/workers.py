@@ -7,6 +7,7 @@ that task a second try, alone; one that has killed two processes is given up.
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import signal
@@ -26,6 +27,7 @@ TASKS_IN_FLIGHT = 4  # for each worker, so that none waits for the slowest
 DEATHS = 2  # processes that a task may kill before it is given up
 _CONNECT_TIMEOUT_S = 15
 
+_log = logging.getLogger(__name__)
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
@@ -130,6 +132,8 @@ class DaskCluster:
             ) from error
         self._executor = self._client.get_executor(retries=DEATHS)
         self._killed = distributed.scheduler.KilledWorker
+        if not self._client.nthreads():
+            _log.warning("the Dask cluster at %s has no worker yet; waiting for one", address)
 
     def __enter__(self) -> DaskCluster:
         return self

@@ -85,12 +85,12 @@ def motion_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def records(motion_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return records of `motion_folder`, RGB and TV-L1 flow, short side 37 (crops of 32)."""
     from keras_i3d.datasets.folder import read_folder
-    from keras_i3d.records.making import make
+    from keras_i3d.records.making import make_tfrecords
     from keras_i3d.records.settings import RecordSettings
 
     folder = tmp_path_factory.mktemp("records") / "records"
     settings = RecordSettings(short_side=37, flow="tvl1", clips_per_shard=8)
-    make(read_folder(motion_folder), folder, settings, workers=0)
+    make_tfrecords(read_folder(motion_folder), folder, settings, workers=0)
     return folder
 
 

@@ -1,6 +1,8 @@
 import subprocess
 import sys
 
+import pytest
+
 
 def run(script: str) -> subprocess.CompletedProcess:
     return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
@@ -31,3 +33,13 @@ def test_another_backend_is_refused_in_one_line() -> None:
     assert done.stderr == (
         "keras-i3d predict: KERAS_BACKEND is 'jax'; this command runs on tensorflow alone, so unset it\n"
     )
+
+
+def test_dask_keeps_its_tracebacks_to_itself() -> None:
+    pytest.importorskip("distributed", reason="the extra dask is not installed")
+    script = (
+        "import logging; from keras_i3d import quiet; quiet.silence_dask()\n"
+        "logging.getLogger('distributed.client').critical('a page of it')"
+    )
+    done = run(script)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -35,7 +35,7 @@ import numpy as np
 from keras_i3d.datasets.dataset import LabelledClip, VideoDataset
 from keras_i3d.records import clip_file, coding
 from keras_i3d.records.clip_file import ClipTask
-from keras_i3d.records.making import make
+from keras_i3d.records.making import make_tfrecords
 from keras_i3d.records.settings import RecordSettings
 from keras_i3d.video import decode, encode
 
@@ -126,7 +126,7 @@ def _record(task: ClipTask) -> int:
 def _make(video: Path, clips: int, workers: int) -> int:
     many = tuple(LabelledClip(str(video), f"{number}.mp4", "a", ("train",)) for number in range(clips))
     with tempfile.TemporaryDirectory() as folder:
-        made = make(VideoDataset("folder", many, ("a",)), folder, RecordSettings(), workers=workers)
+        made = make_tfrecords(VideoDataset("folder", many, ("a",)), folder, RecordSettings(), workers=workers)
     return made.records["train"]
 
 

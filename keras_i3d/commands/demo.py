@@ -26,6 +26,7 @@ from keras_i3d import __version__, progress, quiet
 from keras_i3d.commands import evaluate, make_tfrecords, predict, train
 from keras_i3d.datasets import folder as class_folders
 from keras_i3d.errors import DatasetError
+from keras_i3d.records import making
 from keras_i3d.records.manifest import Manifest
 from keras_i3d.records.settings import RecordSettings
 from keras_i3d.run_folder import claim
@@ -89,7 +90,7 @@ def run(arguments: argparse.Namespace) -> int:
         source = Path(videos) if videos else _make_videos(folder / "videos", arguments)
         dataset = class_folders.read_folder(source)
         settings = RecordSettings(short_side=SHORT_SIDE, seed=arguments.seed)
-        manifest = make_tfrecords.make(dataset, folder / "records", settings, workers=arguments.workers)
+        manifest = making.make_tfrecords(dataset, folder / "records", settings, workers=arguments.workers)
         _check_splits(source, manifest)
         recipe = dataclasses.replace(recipe, batch_size=min(recipe.batch_size, manifest.records["train"]))
         outcomes = {

@@ -24,11 +24,11 @@ import json
 import sys
 from collections.abc import Callable
 
-from keras_i3d import labels, progress
+from keras_i3d import labels, progress, quiet
 from keras_i3d.datasets import summary
 from keras_i3d.datasets.dataset import VideoDataset
 from keras_i3d.records import manifest, verification
-from keras_i3d.records.making import make
+from keras_i3d.records.making import make_tfrecords
 from keras_i3d.records.manifest import Manifest
 from keras_i3d.records.settings import STORES, VIDEO_CODINGS, RecordSettings
 from keras_i3d.video import flow
@@ -167,7 +167,9 @@ def run(arguments: argparse.Namespace) -> int:
         print(json.dumps(summary.to_dict(dataset)) if arguments.json else summary.to_text(dataset))
         return EXIT_SKIPPED if dataset.missing else 0
     print(summary.to_text(dataset), file=sys.stderr)
-    made = make(
+    if arguments.scheduler:
+        quiet.silence_dask()
+    made = make_tfrecords(
         dataset,
         arguments.output,
         settings,

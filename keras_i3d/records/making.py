@@ -22,7 +22,7 @@ from keras_i3d.video import flow
 LONGEST_SILENCE_S = 900  # of a process that works on a frame or a field
 
 
-def make(
+def make_tfrecords(
     dataset: VideoDataset,
     output: str | os.PathLike,
     settings: RecordSettings,
@@ -42,6 +42,9 @@ def make(
         scheduler: Address of a Dask cluster that does the work instead.
         retry_skipped: Whether to try what an earlier run had to skip again.
         on_clip: Called with what became of each clip.
+
+    Returns:
+        What was written, skipped and found damaged: the content of ``manifest.json``.
 
     Raises:
         OutputFolderError: The output folder holds something else, or another run writes there.

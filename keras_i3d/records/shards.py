@@ -22,6 +22,7 @@ from keras_i3d.records.clip_file import ClipReport, ClipTask
 from keras_i3d.records.manifest import Manifest, ShardReport
 from keras_i3d.records.plan import PlannedShard
 from keras_i3d.records.settings import RecordSettings
+from keras_i3d.records.unfinished import FOLDER as UNFINISHED
 from keras_i3d.records.unfinished import Unfinished
 from keras_i3d.video import flow
 
@@ -53,26 +54,45 @@ def write(
         RecordError: Not one clip could be written.
     """
     planned = plan.deal(dataset, settings)
+    made = _made(folder, planned)
+    if made and not (retry_skipped and made.skipped):
+        _tell(made.shards.values(), on_clip)
+        return made
     unfinished = Unfinished(folder)
     finished = _finished(folder, planned, unfinished)
     if retry_skipped:
         for shard in planned:
             if shard.name in finished and any(report.skipped for report in finished[shard.name].clips):
                 unfinished.take_apart(shard, finished.pop(shard.name))
-    for report in finished.values():
-        for clip in report.clips:
-            on_clip(clip)
+    _tell(finished.values(), on_clip)
     missing = [shard for shard in planned if shard.name not in finished]
-    if missing or not storage.exists(storage.join(folder, manifest.FILE_NAME)):
-        finished |= _write_missing(dataset, missing, settings, unfinished, run, on_clip)
-        reports = {shard.name: finished[shard.name] for shard in planned}
-        _remove_empty_sets(folder, reports)
-        if not any(report.has_records for report in reports.values()):
-            unfinished.clear()
-            raise _nothing_written(reports.values())
-        _finish(folder, dataset, settings, reports)
+    finished |= _write_missing(dataset, missing, settings, unfinished, run, on_clip)
+    reports = {shard.name: finished[shard.name] for shard in planned}
+    _remove_empty_sets(folder, reports)
+    if not any(report.has_records for report in reports.values()):
+        unfinished.clear()
+        raise _nothing_written(reports.values())
+    _finish(folder, dataset, settings, reports)
     unfinished.clear()
     return manifest.read(folder)
+
+
+def _tell(reports: Iterable[ShardReport], on_clip: Callable[[ClipReport], None]) -> None:
+    for report in reports:
+        for clip in report.clips:
+            on_clip(clip)
+
+
+def _made(folder: str | os.PathLike, planned: Iterable[PlannedShard]) -> Manifest | None:
+    """Return the manifest where all is finished and as it was left."""
+    if not storage.exists(storage.join(folder, manifest.FILE_NAME)):
+        return None
+    made = manifest.read(folder)
+    whole = all(
+        shard.name in made.shards and is_as_left(storage.join(folder, shard.name), made.shards[shard.name])
+        for shard in planned
+    )
+    return made if whole and not storage.exists(storage.join(folder, UNFINISHED)) else None
 
 
 def _finished(

@@ -13,7 +13,7 @@ from keras_i3d.datasets.dataset import VideoDataset
 from keras_i3d.errors import ClusterError, OutputFolderError, RecordError
 from keras_i3d.records import clip_file, making
 from keras_i3d.records.clip_file import ClipTask
-from keras_i3d.records.making import make
+from keras_i3d.records.making import make_tfrecords
 from keras_i3d.records.settings import RecordSettings
 from keras_i3d.run_folder import claim
 
@@ -22,7 +22,7 @@ from keras_i3d.run_folder import claim
 def test_the_number_of_workers_leaves_no_trace(
     dataset: VideoDataset, settings: RecordSettings, whole: dict[str, bytes], tmp_path: Path, workers: int
 ) -> None:
-    make(dataset, tmp_path / "records", settings, workers=workers)
+    make_tfrecords(dataset, tmp_path / "records", settings, workers=workers)
     written = contents(tmp_path / "records")
     written.pop("run.json")
     assert written == whole
@@ -33,7 +33,7 @@ def test_flow_and_bad_clips_leave_no_trace_of_the_workers_either(
 ) -> None:
     bad = with_bad(dataset, 1, path=tmp_path / "absent.mp4")
     settings = replace(settings, flow="tvl1", store="video")
-    made = [make(bad, tmp_path / str(n), settings, workers=n) for n in (0, 2)]
+    made = [make_tfrecords(bad, tmp_path / str(n), settings, workers=n) for n in (0, 2)]
     assert made[0] == made[1]
     assert contents(tmp_path / "0") == contents(tmp_path / "2")
 
@@ -43,7 +43,7 @@ def test_when_no_clip_can_be_read_nothing_is_left(
 ) -> None:
     bad = with_bad(dataset, *range(7), path=tmp_path / "absent.mp4")
     with pytest.raises(RecordError, match=r"^not one of 7 clips could be written"):
-        make(bad, tmp_path / "records", settings, workers=0)
+        make_tfrecords(bad, tmp_path / "records", settings, workers=0)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -58,31 +58,31 @@ def test_a_video_that_kills_its_reader_is_skipped(
 
 def test_workers_below_none_are_refused(dataset: VideoDataset, settings: RecordSettings, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"^workers must be at least 0, got -1$"):
-        make(dataset, tmp_path / "records", settings, workers=-1)
+        make_tfrecords(dataset, tmp_path / "records", settings, workers=-1)
     with pytest.raises(ValueError, match=r"^workers are processes of this machine, and a scheduler has .* name one$"):
-        make(dataset, tmp_path / "records", settings, workers=1, scheduler="tcp://127.0.0.1:1")
+        make_tfrecords(dataset, tmp_path / "records", settings, workers=1, scheduler="tcp://127.0.0.1:1")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_second_run_on_one_folder_refuses(dataset: VideoDataset, settings: RecordSettings, tmp_path: Path) -> None:
-    make(dataset, tmp_path / "records", settings, workers=0)
+    make_tfrecords(dataset, tmp_path / "records", settings, workers=0)
     claimed = json.loads((tmp_path / "records/run.json").read_text())["settings"]
     with (
         claim(tmp_path / "records", "make-tfrecords", claimed),
         pytest.raises(OutputFolderError, match=r"another run is writing here"),
     ):
-        make(dataset, tmp_path / "records", settings, workers=0)
+        make_tfrecords(dataset, tmp_path / "records", settings, workers=0)
 
 
 def test_flow_of_another_opencv_is_not_mixed_in(
     dataset: VideoDataset, settings: RecordSettings, tmp_path: Path
 ) -> None:
     settings = replace(settings, flow="dis", short_side=32)
-    make(dataset, tmp_path / "records", settings, workers=0)
+    make_tfrecords(dataset, tmp_path / "records", settings, workers=0)
     claim_file = tmp_path / "records/run.json"
     claim_file.write_text(claim_file.read_text().replace('"opencv": "', '"opencv": "1.'))
     with pytest.raises(OutputFolderError, match=r"with other settings \(opencv '1\."):
-        make(dataset, tmp_path / "records", settings, workers=0)
+        make_tfrecords(dataset, tmp_path / "records", settings, workers=0)
 
 
 def test_a_full_disk_is_told_and_loses_nothing(
@@ -95,11 +95,11 @@ def test_a_full_disk_is_told_and_loses_nothing(
         pytest.skip("no small file system can be mounted here")
     try:
         with pytest.raises(Exception, match=r"No space left on device"):
-            make(dataset, small / "records", settings, workers=1)
+            make_tfrecords(dataset, small / "records", settings, workers=1)
         kept = {name: content for name, content in files(small / "records").items() if name.endswith("tfrecord")}
         assert all(whole[name] == content for name, content in kept.items())
         subprocess.run(["mount", "-o", "remount,size=4m", str(small)], check=True)
-        make(dataset, small / "records", settings, workers=1)
+        make_tfrecords(dataset, small / "records", settings, workers=1)
         written = contents(small / "records")
         written.pop("run.json")
         assert written == whole
@@ -158,7 +158,7 @@ def test_a_dask_cluster_that_loses_a_worker_writes_the_same(
     address, workers = cluster
     many = [replace(clip, name=f"{number}/{clip.name}") for number in range(20) for clip in dataset.clips]
     many = replace(dataset, clips=tuple(many))
-    make(many, tmp_path / "alone", settings, workers=2)
+    make_tfrecords(many, tmp_path / "alone", settings, workers=2)
     done = []
 
     def kill_one_on_the_way(report: clip_file.ClipReport) -> None:
@@ -167,7 +167,7 @@ def test_a_dask_cluster_that_loses_a_worker_writes_the_same(
             workers[0].kill()
 
     (tmp_path / "cluster").mkdir()
-    make(many, tmp_path / "cluster", settings, scheduler=address, on_clip=kill_one_on_the_way)
+    make_tfrecords(many, tmp_path / "cluster", settings, scheduler=address, on_clip=kill_one_on_the_way)
     assert len(done) == 140
     assert workers[0].wait(10) != 0
     assert all(worker.poll() is None for worker in workers[1:])
@@ -177,5 +177,5 @@ def test_a_dask_cluster_that_loses_a_worker_writes_the_same(
 def test_without_a_scheduler_nothing_is_left(dataset: VideoDataset, settings: RecordSettings, tmp_path: Path) -> None:
     pytest.importorskip("distributed", reason="the extra dask is not installed")
     with pytest.raises(ClusterError, match="no Dask scheduler answers at"):
-        make(dataset, tmp_path / "records", settings, scheduler="tcp://127.0.0.1:1")
+        make_tfrecords(dataset, tmp_path / "records", settings, scheduler="tcp://127.0.0.1:1")
     assert list(tmp_path.iterdir()) == []

@@ -10,7 +10,7 @@ from keras_i3d import storage
 from keras_i3d.datasets import read_folder
 from keras_i3d.errors import OutputFolderError
 from keras_i3d.records import manifest, verification
-from keras_i3d.records.making import make
+from keras_i3d.records.making import make_tfrecords
 from keras_i3d.records.selection import select
 from keras_i3d.records.settings import RecordSettings
 from keras_i3d.video.encode import write_video
@@ -43,8 +43,8 @@ def test_from_bucket_to_bucket_is_as_from_disk_to_disk(
     s3: str, uploaded: str, videos: Path, tmp_path: Path, workers: int
 ) -> None:
     output = storage.join(s3, f"records{workers}")
-    made = make(read_folder(uploaded), output, SETTINGS, workers=workers)
-    local = make(read_folder(videos), tmp_path / "records", SETTINGS, workers=0)
+    made = make_tfrecords(read_folder(uploaded), output, SETTINGS, workers=workers)
+    local = make_tfrecords(read_folder(videos), tmp_path / "records", SETTINGS, workers=0)
     assert made == local == manifest.read(output)
     names = set(storage.listing(output))
     assert names == {path.name for path in (tmp_path / "records").iterdir()}
@@ -67,20 +67,20 @@ def test_a_run_goes_on_in_a_bucket_and_refuses_other_settings(s3: str, uploaded:
             raise Stop
 
     with pytest.raises(Stop):
-        make(dataset, output, SETTINGS, workers=0, on_clip=stop_after_four)
+        make_tfrecords(dataset, output, SETTINGS, workers=0, on_clip=stop_after_four)
     assert "manifest.json" not in storage.listing(output)
-    made = make(dataset, output, SETTINGS, workers=0)
+    made = make_tfrecords(dataset, output, SETTINGS, workers=0)
     assert made.records == {"train": 6}
     assert ".unfinished" not in storage.listing(output)
     with pytest.raises(OutputFolderError, match="with other settings"):
-        make(dataset, output, replace(SETTINGS, fps=10.0), workers=0)
+        make_tfrecords(dataset, output, replace(SETTINGS, fps=10.0), workers=0)
 
 
 def test_training_reads_shards_of_a_bucket(s3: str, uploaded: str) -> None:
     from keras_i3d.clips.pipeline import training_clips, whole_videos
 
     output = storage.join(s3, "trained")
-    make(read_folder(uploaded), output, SETTINGS, workers=0)
+    make_tfrecords(read_folder(uploaded), output, SETTINGS, workers=0)
     chosen = select(output, "train")
     assert all(storage.is_remote(path) for path in chosen.paths)
     names = {name.decode() for _, _, name in whole_videos(chosen, size=28).as_numpy_iterator()}
