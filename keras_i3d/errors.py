@@ -11,7 +11,7 @@ KerasI3DError
 ├── WeightsUnavailable    published weights that are neither in the cache nor to be fetched
 ├── ModelFileError        a file or folder that is no model of this package
 ├── TrainingError         a training run that cannot go on
-├── ClusterError          a Dask cluster that cannot be reached, or is gone
+├── ClusterError          workers that cannot be reached, cannot start, or are not alike
 └── OutputFolderError     an output folder that holds something else
 
 The command line turns each of them into one line on standard error and exit code 1.
@@ -69,7 +69,7 @@ class TrainingError(KerasI3DError):
 
 
 class ClusterError(KerasI3DError):
-    """A Dask cluster cannot be reached, or is gone."""
+    """Workers cannot be reached, cannot start, or are not alike."""
 
 
 class OutputFolderError(KerasI3DError):

@@ -62,6 +62,11 @@ def join(folder: AnyPath, *names: str) -> str:
     return "/".join([str(folder).rstrip("/"), *(name.strip("/") for name in names)])
 
 
+def absolute(path: AnyPath) -> AnyPath:
+    """Return a local path from the root on, which means the same in every process; a URL as it is."""
+    return path if is_remote(path) else type(path)(os.path.abspath(path))  # noqa: PTH100
+
+
 def exists(path: AnyPath) -> bool:
     """Tell whether there is a file or folder.
 

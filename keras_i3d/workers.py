@@ -32,6 +32,11 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 
+def cores() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 class Workers(Protocol):
     """What `in_order` wants of those who do the work."""
 
@@ -54,6 +59,9 @@ class Processes:
     Args:
         count: Processes.
         start: Called in each process before its first task.
+
+    Raises:
+        ClusterError: The processes die as they start.
     """
 
     def __init__(self, count: int, start: Callable[[], None] | None = None) -> None:
@@ -63,7 +71,10 @@ class Processes:
     def __enter__(self) -> Processes:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:  # nobody waits for what is under way
+            for process in list((getattr(self._executor, "_processes", None) or {}).values()):
+                process.terminate()
         self._executor.shutdown(cancel_futures=True)
 
     def count(self) -> int:
@@ -90,7 +101,15 @@ class Processes:
 
     def _fresh(self) -> Executor:
         context = multiprocessing.get_context("spawn")
-        return ProcessPoolExecutor(self._count, mp_context=context, initializer=_begin, initargs=(self._start,))
+        executor = ProcessPoolExecutor(self._count, mp_context=context, initializer=_begin, initargs=(self._start,))
+        try:
+            executor.submit(os.getpid).result()
+        except BrokenExecutor as error:
+            raise ClusterError(
+                "worker processes die as they start; in a script the call must stand under "
+                "`if __name__ == '__main__':`, for each process imports the script"
+            ) from error
+        return executor
 
 
 def _begin(start: Callable[[], None] | None) -> None:

@@ -30,7 +30,7 @@ def test_from_a_table_of_videos_to_a_served_action(motion_folder: Path, tmp_path
     (tmp_path / "clips.csv").write_text("\n".join(lines) + "\n")
 
     make = [sys.executable, TOOL, "--csv", "clips.csv", "--output", "records/", "--flow", "tvl1", "--short-side", "37"]
-    assert "16 train, 8 val, 8 test clips of 8 classes" in run(*make, cwd=tmp_path)
+    assert "16 train, 8 val, 8 test records of 8 classes" in run(*make, cwd=tmp_path)
     train = [COMMAND, "train", "--records", "records/", "--output", "run/", "--modality", "rgb", *SMALL]
     assert "run/best.keras: epoch 1 of 1" in run(*train, cwd=tmp_path)
     evaluate = [COMMAND, "evaluate", "--model", "run/best.keras", "--records", "records/", "--split", "test", "--json"]
@@ -73,7 +73,7 @@ def test_late_segments_of_real_clips_are_told_by_a_network_trained_on_early_ones
 ) -> None:
     (tmp_path / "clips.csv").write_text(segments(shared_videos))
     make = [sys.executable, TOOL, "--csv", "clips.csv", "--output", "records/", "--flow", "tvl1", "--short-side", "73"]
-    assert "19 train, 10 test clips of 5 classes" in run(*make, cwd=tmp_path)
+    assert "19 train, 10 test records of 5 classes" in run(*make, cwd=tmp_path)
     small = ["--frames", "16", "--size", "64", "--epochs", "20", "--batch-size", "6"]
     run(COMMAND, "train", "--records", "records/", "--output", "run/", *small, cwd=tmp_path)
     evaluate = [COMMAND, "evaluate", "--model", "run/best.keras", "--records", "records/", "--split", "test", "--json"]

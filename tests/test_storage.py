@@ -175,3 +175,10 @@ def test_a_full_disk_leaves_no_copy(memory: str, tmp_path: Path) -> None:
 def test_json_goes_there_and_back(memory: str) -> None:
     storage.write_json("memory://storage/a.json", {"clips": [1]})
     assert json.loads(storage.read_text("memory://storage/a.json")) == {"clips": [1]}
+
+
+def test_a_local_path_is_made_absolute_and_a_url_stays(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert storage.absolute("a/b.mp4") == f"{tmp_path}/a/b.mp4"
+    assert storage.absolute(Path("a")) == tmp_path / "a"
+    assert storage.absolute("s3://bucket/a") == "s3://bucket/a"

@@ -6,7 +6,7 @@ import crew_tasks
 import pytest
 
 from keras_i3d.errors import ClusterError
-from keras_i3d.workers import TASKS_IN_FLIGHT, DaskCluster, Processes, in_order
+from keras_i3d.workers import TASKS_IN_FLIGHT, DaskCluster, Processes, cores, in_order
 
 
 def never(task: object) -> None:
@@ -90,3 +90,12 @@ def test_an_address_that_is_none_is_named_too(address: str) -> None:
     pytest.importorskip("distributed", reason="the extra dask is not installed")
     with pytest.raises(ClusterError, match=rf"no Dask scheduler answers at {address!r} "):
         DaskCluster(address)
+
+
+def test_the_cores_are_those_that_this_process_may_use() -> None:
+    assert 1 <= cores() <= os.cpu_count()
+
+
+def test_processes_that_die_as_they_start_are_told() -> None:
+    with pytest.raises(ClusterError, match=r"^worker processes die as they start; in a script .*__main__"):
+        Processes(1, crew_tasks.die)

@@ -103,7 +103,8 @@ def _add_content(group: argparse._ArgumentGroup) -> None:
         "--store",
         choices=STORES,
         default=default.store,
-        help="a JPEG of each frame, or a video in each record, a tenth of the size, that training decodes "
+        help="a JPEG of each frame, or a video in each record, an eighth to a tenth of the size, that training "
+        "decodes "
         "(default: frames)",
     )
     group.add_argument(
@@ -222,9 +223,11 @@ def _print_result(arguments: argparse.Namespace, made: Manifest) -> None:
         }
         print(json.dumps(result))
         return
+    if arguments.kinetics and any("no video frame between" in reason for _, reason in made.skipped):
+        print("if files named without times are cut to their stretch already, add --trimmed", file=sys.stderr)
     counts = ", ".join(f"{count} {split}" for split, count in made.records.items())
     classes = made.dataset["classes"]
-    print(f"{arguments.output}: {counts} clips of {classes} {'class' if classes == 1 else 'classes'}")
+    print(f"{arguments.output}: {counts} records of {classes} {'class' if classes == 1 else 'classes'}")
 
 
 def _verify(arguments: argparse.Namespace) -> int:
@@ -239,7 +242,8 @@ def _verify(arguments: argparse.Namespace) -> int:
         print(problem, file=sys.stderr)
     if found:
         print(
-            "delete the shards named above, and run the command that made them again: it writes them anew",
+            "run the command that made them again, which writes shards that are missing or of another size anew; "
+            "delete those that are damaged otherwise before",
             file=sys.stderr,
         )
     return 1 if found else 0
@@ -256,4 +260,7 @@ def report_skipped(made: Manifest) -> int:
             print(f"{title} {clip}: {reason}", file=sys.stderr)
         if len(pairs) > SHOWN_SKIPPED:
             print(f"{title} {len(pairs) - SHOWN_SKIPPED} more, all of which manifest.json names", file=sys.stderr)
+    if made.skipped:
+        hint = "--retry-skipped tries what was skipped again, with other limits or --keep-truncated if need be"
+        print(hint, file=sys.stderr)
     return EXIT_SKIPPED if made.skipped or made.missing or made.damaged else 0

@@ -163,14 +163,28 @@ def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
+def _is_foreign(name: str) -> bool:
+    """Tell whether a name, of a file perhaps, is not text in UTF-8."""
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
 def checked_class_names(found: Iterable[str], given: Sequence[str] | None, source: str) -> tuple[str, ...]:
     """Return the class names in the order of their indices: as given, otherwise sorted.
 
     Raises:
-        DatasetError: A class was found that is not among the given ones.
+        DatasetError: A class was found that is not among the given ones, or whose name is no line of text.
         ValueError: A given name stands twice.
     """
     found = set(found)
+    for name in found:
+        if not name.strip() or {"\n", "\r"} & set(name) or _is_foreign(name):
+            raise DatasetError(
+                f"{source}: the class name {name!r} cannot be a line of text in UTF-8; give it another name"
+            )
     if given is None:
         return tuple(sorted(found))
     twice = [name for name, count in Counter(given).items() if count > 1]

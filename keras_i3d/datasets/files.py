@@ -73,9 +73,16 @@ def entries(folder: Path) -> Iterator[tuple[str, bool]]:
     """
     try:
         with os.scandir(folder) as found:
-            yield from ((entry.name, entry.is_dir()) for entry in found if not entry.name.startswith("."))
+            yield from ((entry.name, _is_folder(entry)) for entry in found if not entry.name.startswith("."))
     except OSError as error:
         raise DatasetError(f"{error.filename or folder}: cannot be read as a folder ({error.strerror})") from error
+
+
+def _is_folder(entry: os.DirEntry) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself; whoever reads the file will say so
+        return False
 
 
 @contextmanager

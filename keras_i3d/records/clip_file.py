@@ -20,10 +20,12 @@ import numpy as np
 
 from keras_i3d import storage
 from keras_i3d.datasets.dataset import LabelledClip
-from keras_i3d.errors import StorageError, VideoError
+from keras_i3d.errors import StorageError, VideoError, first_line
+from keras_i3d.extras import import_extra
 from keras_i3d.records import coding, schema, tfrecord
 from keras_i3d.records.settings import RecordSettings
 from keras_i3d.video import decode, encode, flow
+from keras_i3d.video.container import StorageFailed
 
 Pair = tuple[np.ndarray, np.ndarray | None]  # a frame and its flow
 LARGEST_UNTOUCHED = 1 << 30  # bytes; a protocol buffer ends at twice that
@@ -68,7 +70,7 @@ class ClipReport:
         size: Bytes that they take.
         skipped: Why there are none, otherwise None.
         damaged: What is wrong with the video although it was kept, otherwise None.
-        opencv: Version of OpenCV, which flow depends on.
+        made_with: Versions of what decoded and encoded; None where nothing was written, or long ago.
     """
 
     clip: str
@@ -76,7 +78,7 @@ class ClipReport:
     size: int = 0
     skipped: str | None = None
     damaged: str | None = None
-    opencv: str | None = None
+    made_with: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON values."""
@@ -104,7 +106,7 @@ def write(task: ClipTask, on_frame: Callable[[], None] = lambda: None) -> ClipRe
 
     Raises:
         OSError: The folder cannot be written.
-        StorageError: It is remote and cannot be written.
+        StorageError: It is remote and cannot be written, or the video is, and its storage cannot be reached.
     """
     damages: list[str] = []
     frames: list[int] = []
@@ -115,7 +117,9 @@ def write(task: ClipTask, on_frame: Callable[[], None] = lambda: None) -> ClipRe
                     tfrecord.write(file, schema.to_example(_source(task, example_id), pictures))
                     frames.append(pictures.count)
             size = aside.stat().st_size
-        report = ClipReport(task.clip.id, tuple(frames), size, opencv=flow.opencv_version())
+        report = ClipReport(task.clip.id, tuple(frames), size, made_with=made_with())
+    except StorageFailed as error:  # of the network, or of the storage's keys: no fault of the video
+        raise StorageError(str(error)) from error
     except VideoError as error:
         report = ClipReport(task.clip.id, skipped=_one_line(error))
         damages.clear()
@@ -123,6 +127,11 @@ def write(task: ClipTask, on_frame: Callable[[], None] = lambda: None) -> ClipRe
         report = replace(report, damaged=damages[0])
     storage.write_json(task.report_path, report.to_json())
     return report
+
+
+def made_with() -> str:
+    """Return the versions that decide the bytes of records."""
+    return f"PyAV {import_extra('av').__version__} and OpenCV {flow.opencv_version()}"
 
 
 def _one_line(error: VideoError) -> str:
@@ -144,6 +153,8 @@ def _opened(path: str) -> Iterator[str | BinaryIO]:
         try:
             file = stack.enter_context(storage.open_reading(path))
         except StorageError as error:
+            if storage.exists(path):
+                raise
             raise VideoError(str(error)) from error
         yield file  # errors of what is written meanwhile are none of the video
 
@@ -176,14 +187,16 @@ def _records(
         if following is None and not number:
             yield pictures, clip.id
             return
-        end_s = start_s + pictures.count / settings.fps
-        yield pictures, replace(clip, start_s=round(start_s, 6), end_s=round(end_s, 6)).id
+        yield pictures, f"{clip.id}#{number + 1}"
         if following is None:
             return
 
 
 def _with_flow(frames: Iterator[np.ndarray], settings: RecordSettings) -> Iterator[Pair]:
-    return flow.with_flow(frames, settings.flow) if settings.flow != "none" else ((frame, None) for frame in frames)
+    try:
+        yield from flow.with_flow(frames, settings.flow)
+    except (ValueError, import_extra("cv2").error) as error:
+        raise VideoError(f"flow of its frames cannot be computed ({first_line(error)})") from error
 
 
 def _noted(pairs: Iterator[Pair], on_frame: Callable[[], None]) -> Iterator[Pair]:
@@ -215,11 +228,23 @@ class _Passage:
 def _encoded(pairs: Iterable[Pair], settings: RecordSettings, start_s: float) -> schema.Pictures:
     """Encode frames, and their flow, as pictures or as a video."""
     passage = _Passage(pairs)
-    if settings.store == "video":
-        video = encode.encode_video(passage, fps=settings.fps, crf=settings.crf)
-        return passage.pictures(settings, start_s, video=video, video_start_s=start_s)
-    jpegs = [coding.encode_jpeg(frame, settings.jpeg_quality) for frame in passage]
-    return passage.pictures(settings, start_s, jpegs=jpegs)
+    with _storable(passage):
+        if settings.store == "video":
+            video = encode.encode_video(passage, fps=settings.fps, crf=settings.crf)
+            return passage.pictures(settings, start_s, video=video, video_start_s=start_s)
+        jpegs = [coding.encode_jpeg(frame, settings.jpeg_quality) for frame in passage]
+        return passage.pictures(settings, start_s, jpegs=jpegs)
+
+
+@contextmanager
+def _storable(passage: _Passage) -> Iterator[None]:
+    """Turn what encoders say of sizes that they cannot take into an error of the video."""
+    refusals = (ValueError, import_extra("av").error.FFmpegError, import_extra("cv2").error)
+    try:
+        yield
+    except refusals as error:
+        height, width = passage.size
+        raise VideoError(f"frames of {width}x{height} cannot be stored ({first_line(error)})") from error
 
 
 def _untouched(
@@ -234,6 +259,7 @@ def _untouched(
                 "--video-coding h264 makes several records of a long video"
             )
         passage = _Passage(pairs)
-        deque(passage, maxlen=0)
+        with _storable(passage):
+            deque(passage, maxlen=0)
         file.seek(0)
         return passage.pictures(settings, clip.start_s, video=file.read())

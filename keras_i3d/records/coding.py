@@ -6,6 +6,8 @@ import numpy as np
 
 from keras_i3d.extras import import_extra
 
+LONGEST_JPEG_SIDE = 65500
+
 
 def encode_jpeg(frame: np.ndarray, quality: int) -> bytes:
     """Encode a frame.
@@ -13,7 +15,14 @@ def encode_jpeg(frame: np.ndarray, quality: int) -> bytes:
     Args:
         frame: uint8 array of shape (height, width, 3), RGB.
         quality: 1 to 100.
+
+    Raises:
+        ValueError: A side is longer than a JPEG's may be.
     """
+    if max(frame.shape[:2]) > LONGEST_JPEG_SIDE:
+        raise ValueError(
+            f"a JPEG has sides of at most {LONGEST_JPEG_SIDE} pixels, got {frame.shape[1]}x{frame.shape[0]}"
+        )
     cv2 = import_extra("cv2")
     return cv2.imencode(".jpg", frame[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
+from typing import Any
 
-from keras_i3d import progress
+from keras_i3d import progress, storage
 from keras_i3d import workers as crews
 from keras_i3d.datasets.dataset import VideoDataset
+from keras_i3d.errors import ClusterError, OutputFolderError
 from keras_i3d.extras import import_extra
 from keras_i3d.records import clip_file, shards
 from keras_i3d.records.clip_file import ClipReport, ClipTask
@@ -19,7 +24,9 @@ from keras_i3d.records.settings import RecordSettings
 from keras_i3d.run_folder import claim
 from keras_i3d.video import flow
 
-LONGEST_SILENCE_S = 900  # of a process that works on a frame or a field
+LONGEST_SILENCE_S = 900  # of a process, above what decoding may take between two frames that are wanted
+TOLERANCES = ("keep_truncated", "max_frames", "max_pixels", "max_seconds")  # decide what is skipped, and no byte else
+NOT_THERE = os.strerror(errno.ENOENT)
 
 
 def make_tfrecords(
@@ -54,24 +61,24 @@ def make_tfrecords(
     """
     if scheduler is not None and workers is not None:
         raise ValueError("workers are processes of this machine, and a scheduler has workers of its own; name one")
-    workers = min(os.cpu_count() or 1 if workers is None else workers, len(dataset.clips))
+    workers = min(crews.cores() if workers is None else workers, len(dataset.clips))
     if workers < 0:
         raise ValueError(f"workers must be at least 0, got {workers}")
     for module in ("av", "cv2", "google_crc32c"):
         import_extra(module)
-    claimed = dataclasses.asdict(settings) | {"dataset": dataset.digest()}
-    if settings.flow != "none":
-        claimed["opencv"] = flow.opencv_version()  # whose flow differs from release to release
+    dataset = _with_absolute_paths(dataset)
     with (
-        claim(output, "make-tfrecords", claimed, may_be_remote=True) as folder,
+        _room_left(output),
+        claim(output, "make-tfrecords", _claimed(dataset, settings), may_be_remote=True) as folder,
         progress.bar("videos", len(dataset.clips)) as bar,
     ):
-        tally = _Tally(bar)
+        tally = Tally(bar, dataset)
 
         def note(report: ClipReport) -> None:
             tally.add(report)
             on_clip(report)
 
+        folder = storage.absolute(folder)
         write = partial(shards.write, dataset, folder, settings, on_clip=note, retry_skipped=retry_skipped)
         if scheduler is not None:
             with crews.DaskCluster(scheduler) as cluster:
@@ -82,15 +89,57 @@ def make_tfrecords(
             return write(run=partial(_run, processes, write_watched))
 
 
-class _Tally:
-    """Says behind the bar how fast it goes and how many clips were skipped."""
+def _with_absolute_paths(dataset: VideoDataset) -> VideoDataset:
+    """Name the videos so that a worker which runs in another folder finds them."""
+    clips = tuple(dataclasses.replace(clip, path=str(storage.absolute(clip.path))) for clip in dataset.clips)
+    return dataclasses.replace(dataset, clips=clips)
 
-    def __init__(self, bar: progress.Bar) -> None:
+
+def _claimed(dataset: VideoDataset, settings: RecordSettings) -> dict[str, Any]:
+    """Return what must be the same in all runs on one folder: all that decides the bytes of a written clip."""
+    decisive = {name: value for name, value in dataclasses.asdict(settings).items() if name not in TOLERANCES}
+    versions = {"av": import_extra("av").__version__, "opencv": flow.opencv_version()}
+    return decisive | {"clips": len(dataset.clips), "dataset": dataset.digest()} | versions
+
+
+@contextmanager
+def _room_left(output: str | os.PathLike) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise OutputFolderError(
+            f"{output}: no space is left there ({error.strerror}); what is finished stays, and the same command goes "
+            "on when there is room"
+        ) from error
+
+
+class Tally:
+    """Says behind the bar how fast it goes and how many clips were skipped, and looks at what the workers report."""
+
+    def __init__(self, bar: progress.Bar, dataset: VideoDataset) -> None:
         self._bar, self._since = bar, time.monotonic()
+        self._paths = {clip.id: clip.path for clip in dataset.clips}
+        self._made_with = clip_file.made_with()
         self._frames = self._skipped = 0
 
     def add(self, report: ClipReport) -> None:
-        """Count a clip."""
+        """Count a clip.
+
+        Raises:
+            ClusterError: It was made with other versions, or where a video that is here cannot be seen.
+        """
+        if report.made_with not in (None, self._made_with):
+            raise ClusterError(
+                f"a worker has {report.made_with} where this machine has {self._made_with}; records must be made with "
+                "the same everywhere"
+            )
+        if report.skipped and NOT_THERE in report.skipped and Path(self._paths[report.clip]).is_file():
+            raise ClusterError(
+                f"a worker does not find {self._paths[report.clip]}, which is there on this machine; all must see the "
+                "videos under the same names"
+            )
         self._frames += sum(report.frames)
         self._skipped += report.skipped is not None
         rate = self._frames / max(time.monotonic() - self._since, 1e-3)
@@ -120,7 +169,7 @@ def _begin() -> None:
 
 def write_watched(task: ClipTask) -> ClipReport:
     """Write a clip's records in a process of a pool, which ends where the decoder hangs."""
-    with crews.Watchdog(LONGEST_SILENCE_S) as watchdog:
+    with crews.Watchdog(LONGEST_SILENCE_S + task.settings.max_seconds) as watchdog:
         return clip_file.write(task, watchdog.hear)
 
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from keras_i3d.video import flow
-from keras_i3d.video.decode import FPS, SHORT_SIDE, Limits
+from keras_i3d.video.decode import FPS, HIGHEST_FPS, LOWEST_FPS, SHORT_SIDE, Limits
 
 STORES = ("frames", "video")
 VIDEO_CODINGS = ("h264", "untouched")
@@ -27,8 +27,8 @@ class RecordSettings:
             bytes of the file as it is, from which readers prepare the frames each time.
         jpeg_quality: 1 to 100.
         crf: Constant rate factor of a video that is encoded anew, 0 (lossless) to 51.
-        record_s: Seconds of a record. A video of more than one and a half times that becomes several, of which
-            the last takes what remains, from half of it on.
+        record_s: Most seconds of a record. A longer video becomes several, of which the last takes what remains;
+            readers take each for a video.
         clips_per_shard: Most clips of one shard.
         seed: Of the order in which clips are dealt to shards.
         keep_truncated: Whether a video that ends early or is damaged is kept up to there, and reported, or skipped.
@@ -61,7 +61,9 @@ class RecordSettings:
                 raise ValueError(f"unknown {name} {getattr(self, name)!r}; known: {', '.join(known)}")
         if self.seed < 0:
             raise ValueError(f"seed must be at least 0, got {self.seed}")
-        for name in ("fps", "record_s", "max_seconds"):
+        if not LOWEST_FPS <= self.fps <= HIGHEST_FPS:
+            raise ValueError(f"fps must be above 0 and at most {HIGHEST_FPS:g}, got {self.fps}")
+        for name in ("record_s", "max_seconds", "max_frames", "max_pixels"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
         if not 0 <= self.crf <= 51:

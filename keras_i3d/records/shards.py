@@ -58,22 +58,22 @@ def write(
     if made and not (retry_skipped and made.skipped):
         _tell(made.shards.values(), on_clip)
         return made
-    unfinished = Unfinished(folder)
-    finished = _finished(folder, planned, unfinished)
-    if retry_skipped:
-        for shard in planned:
-            if shard.name in finished and any(report.skipped for report in finished[shard.name].clips):
-                unfinished.take_apart(shard, finished.pop(shard.name))
-    _tell(finished.values(), on_clip)
-    missing = [shard for shard in planned if shard.name not in finished]
-    finished |= _write_missing(dataset, missing, settings, unfinished, run, on_clip)
-    reports = {shard.name: finished[shard.name] for shard in planned}
-    _remove_empty_sets(folder, reports)
-    if not any(report.has_records for report in reports.values()):
+    with Unfinished(folder) as unfinished:
+        finished = _finished(folder, planned, unfinished)
+        if retry_skipped:
+            for shard in planned:
+                if shard.name in finished and any(report.skipped for report in finished[shard.name].clips):
+                    unfinished.take_apart(shard, finished.pop(shard.name))
+        _tell(finished.values(), on_clip)
+        missing = [shard for shard in planned if shard.name not in finished]
+        finished |= _write_missing(dataset, missing, settings, unfinished, run, on_clip)
+        reports = {shard.name: finished[shard.name] for shard in planned}
+        _remove_empty_sets(folder, reports)
+        if not any(report.has_records for report in reports.values()):
+            unfinished.clear()
+            raise _nothing_written(reports.values())
+        _finish(folder, dataset, settings, reports)
         unfinished.clear()
-        raise _nothing_written(reports.values())
-    _finish(folder, dataset, settings, reports)
-    unfinished.clear()
     return manifest.read(folder)
 
 

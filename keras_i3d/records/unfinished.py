@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Sequence
 from functools import partial
+from typing import TypeVar
 
 from keras_i3d import storage
 from keras_i3d.errors import RecordError
@@ -20,6 +21,7 @@ from keras_i3d.records.plan import PlannedShard, parsed_name
 from keras_i3d.whole_file import WRITING
 
 FOLDER = ".unfinished"
+Report = TypeVar("Report", ClipReport, ShardReport)
 _CHUNK = 1 << 20
 
 
@@ -38,13 +40,18 @@ class Unfinished:
             if name.startswith(WRITING):  # of a process that was killed
                 storage.remove(storage.join(self.folder, name))
 
+    def __enter__(self) -> Unfinished:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None and self._is_there() and not storage.listing(self.folder):
+            self.clear()  # nothing was begun
+
     def shard_reports(self) -> dict[str, ShardReport]:
         """Return the reports of the shards that are joined, by name."""
-        return {
-            name.removesuffix(".json"): ShardReport.from_json(self._read(name))
-            for name in storage.listing(self.folder)
-            if name.endswith(".json") and parsed_name(name.removesuffix(".json"))
-        }
+        names = [name for name in storage.listing(self.folder) if parsed_name(name.removesuffix(".json"))]
+        reports = {name.removesuffix(".json"): self._read(name, ShardReport) for name in names}
+        return {name: report for name, report in reports.items() if report is not None}
 
     def clip_reports(self, tasks: Sequence[ClipTask]) -> dict[str, ClipReport]:
         """Return the reports of the clips whose records are here, by the clip's id; skipped ones are not."""
@@ -54,7 +61,9 @@ class Unfinished:
             stem = file_stem(task.clip)
             if f"{stem}.json" not in present or f"{stem}.tfrecord" not in present:
                 continue
-            report = ClipReport.from_json(self._read(f"{stem}.json"))
+            report = self._read(f"{stem}.json", ClipReport)
+            if report is None:
+                continue
             if not report.skipped and storage.size(task.records_path) == report.size:
                 found[task.clip.id] = report
         return found
@@ -118,5 +127,13 @@ class Unfinished:
         if (folder := storage.local_path(self.folder)) is not None:
             folder.rmdir()
 
-    def _read(self, name: str) -> dict:
-        return json.loads(storage.read_text(storage.join(self.folder, name)))
+    def _is_there(self) -> bool:
+        local = storage.local_path(self.folder)
+        return local is None or local.is_dir()
+
+    def _read(self, name: str, kind: type[Report]) -> Report | None:
+        """Read a report; None for one that a power failure left in pieces, so that its work is done again."""
+        try:
+            return kind.from_json(json.loads(storage.read_text(storage.join(self.folder, name))))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return None

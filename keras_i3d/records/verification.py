@@ -7,10 +7,10 @@ import os
 from collections.abc import Callable
 from typing import BinaryIO
 
-from keras_i3d import storage
-from keras_i3d.errors import RecordError, StorageError
-from keras_i3d.records import manifest, tfrecord
-from keras_i3d.records.manifest import ShardReport
+from keras_i3d import labels, storage
+from keras_i3d.errors import DatasetError, RecordError, StorageError
+from keras_i3d.records import manifest, plan, tfrecord
+from keras_i3d.records.manifest import Manifest, ShardReport
 
 
 def problems(folder: str | os.PathLike, *, on_shard: Callable[[], None] = lambda: None) -> list[str]:
@@ -23,14 +23,28 @@ def problems(folder: str | os.PathLike, *, on_shard: Callable[[], None] = lambda
     Raises:
         RecordError: The folder has no manifest, or a damaged one.
     """
-    found = []
-    for name, report in manifest.read(folder).shards.items():
+    found, made = [], manifest.read(folder)
+    for name, report in made.shards.items():
         path = storage.join(folder, name)
         if storage.exists(path):
             found += _problems_of(path, report)
         elif report.has_records:
             found.append(f"{path}: is missing")
         on_shard()
+    return found + _strangers(folder, made)
+
+
+def _strangers(folder: str | os.PathLike, made: Manifest) -> list[str]:
+    """Return a line for each shard that is none of these records, and for class names that are not theirs."""
+    others = [name for name in storage.listing(folder) if plan.parsed_name(name) and name not in made.shards]
+    found = [f"{storage.join(folder, name)}: is a shard that the manifest does not name" for name in others]
+    names = storage.join(folder, labels.FILE_NAME)
+    try:
+        count = len(labels.read(names))
+    except DatasetError as error:
+        return [*found, str(error)]
+    if count != made.dataset["classes"]:
+        found.append(f"{names}: has {count} classes where the manifest says {made.dataset['classes']}")
     return found
 
 

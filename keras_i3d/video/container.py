@@ -53,7 +53,7 @@ class Limits:
 
     frames: int = 5_000_000
     pixels: int = 1 << 26
-    seconds: float = 6 * 3600
+    seconds: float = 2 * 3600
 
     def __post_init__(self) -> None:
         for field in fields(self):

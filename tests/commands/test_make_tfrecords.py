@@ -38,7 +38,7 @@ def table_of(videos: Path, *lines: str) -> Path:
 
 def test_the_tool_and_the_command_write_the_same_bytes(videos, tmp_path, capsys) -> None:
     assert run("--folder", videos, "--output", tmp_path / "a") == 0
-    assert "clips of 2 classes" in capsys.readouterr().out
+    assert "records of 2 classes" in capsys.readouterr().out
     tool = [sys.executable, TOOL, "--short-side", "32", "--folder", videos, "--output", tmp_path / "b"]
     subprocess.run(tool, check=True, capture_output=True)  # with as many workers as there are cores
     names = sorted(path.name for path in (tmp_path / "a").iterdir())
@@ -144,7 +144,7 @@ def test_an_output_folder_of_other_settings_or_things_is_left_alone(videos, tmp_
     assert "holds a run of `make-tfrecords` with other settings (fps 25.0 there, 10.0 asked)" in capsys.readouterr().err
     shutil.copy(videos / "grows/0.mp4", videos / "grows/9.mp4")
     assert run("--folder", videos, "--output", tmp_path / "records") == 1
-    assert "other settings (dataset" in capsys.readouterr().err
+    assert "other settings (clips 4 there, 5 asked, dataset" in capsys.readouterr().err
     (tmp_path / "home").mkdir()
     (tmp_path / "home/thesis.txt").write_text("x")
     assert run("--folder", videos, "--output", tmp_path / "home") == 1
@@ -215,7 +215,7 @@ def test_a_video_of_three_splits_is_written_once_and_read_by_each(videos, tmp_pa
 
     assert run("--ucf101", ucf101_of(videos, tmp_path / "ucf"), "--output", tmp_path / "records") == 3
     output = capsys.readouterr()
-    assert "2 train1, 2 test1, 2 train2, 2 test2, 2 train3, 2 test3 clips of 2 classes" in output.out
+    assert "2 train1, 2 test1, 2 train2, 2 test2, 2 train3, 2 test3 records of 2 classes" in output.out
     assert "missing" in output.err and "v_Grows_g09_c01" in output.err
     assert len(list((tmp_path / "records").glob("*.tfrecord"))) == 1
     for split, number in (("train", 1), ("train1", 1), ("test1", 2), ("train3", 2), ("test3", 1)):

@@ -64,11 +64,7 @@ def test_a_run_killed_at_any_moment_goes_on_and_gives_the_same_bytes(videos: Pat
         status = process.wait()
         if status:
             assert status == -signal.SIGKILL
-            while True:  # what the killed run's workers still write is over within moments
-                again = start(videos, output)
-                if again.wait() == 0:
-                    break
-                assert time.monotonic() - begun < 60 * (number + 2), "the run never finishes"
+            assert start(videos, output).wait() == 0
         written = contents(output)
         written.pop("run.json")
         assert written == whole, f"kill number {number}"

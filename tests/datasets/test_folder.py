@@ -203,3 +203,21 @@ def test_a_folder_that_can_be_listed_but_not_entered_is_named(open_folder: Path,
             read_folder(root)
     finally:
         root.chmod(0o755)
+
+
+def test_a_link_that_leads_to_itself_is_a_video_that_cannot_be_read(tmp_path) -> None:
+    touch(tmp_path, "a/1.mp4")
+    (tmp_path / "a/loop.mp4").symlink_to("loop.mp4")
+    assert [clip.name for clip in read_folder(tmp_path).clips] == ["a/1.mp4", "a/loop.mp4"]
+
+
+@pytest.mark.parametrize("name", ["two\nlines", " ", os.fsdecode(b"caf\xe9")])
+def test_a_class_name_that_is_no_line_of_text_is_told(tmp_path, name: str) -> None:
+    message = rf"^{tmp_path}: the class name .* cannot be a line of text in UTF-8; give it another name$"
+    with pytest.raises(DatasetError, match=message):
+        read_folder(touch(tmp_path, "a/1.mp4", f"{name}/2.mp4"))
+
+
+def test_what_lies_among_the_videos_is_listed(tmp_path) -> None:
+    dataset = read_folder(touch(tmp_path, "a/1.mp4", "a/notes.txt", "top.mp4", "readme.txt"))
+    assert dataset.unlisted == ("a/notes.txt", "top.mp4")

@@ -73,8 +73,7 @@ def test_a_long_video_becomes_several_records(
     names = ids(one.records_path)
     assert len(set(names)) == len(frames)
     if len(frames) > 1:
-        assert names[0] == f"a/a.mp4@0.0-{frames[0] / 25}"
-        assert all(name.startswith("a/a.mp4@") for name in names)
+        assert names == [f"a/a.mp4#{number + 1}" for number in range(len(frames))]
 
 
 def test_flow_goes_on_from_record_to_record(video: Path, tmp_path: Path) -> None:
@@ -150,3 +149,16 @@ def test_every_clip_has_a_file_of_its_own_whatever_its_name() -> None:
 def test_a_folder_that_cannot_be_written_is_no_fault_of_the_video(video: Path, tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="absent"):
         write(task(tmp_path / "absent", video))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"short_side": 256}, {"short_side": 256, "store": "video"}, {"short_side": 2, "flow": "dis"}],
+    ids=["jpeg", "h264", "dis"],
+)
+def test_frames_of_a_size_that_cannot_be_stored_are_an_error_of_the_video_alone(tmp_path: Path, settings: dict) -> None:
+    path = tmp_path / "thin.mp4"
+    write_video(path, np.zeros((3, 4, 2000 if settings["short_side"] > 9 else 8, 3), np.uint8), fps=25)
+    report = write(task(tmp_path, path, replace(SETTINGS, **settings)))
+    assert "cannot be stored (" in report.skipped or "flow of its frames cannot be computed (" in report.skipped
+    assert not list(tmp_path.glob("*.tfrecord"))

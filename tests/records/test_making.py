@@ -1,4 +1,5 @@
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -6,16 +7,18 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from written_records import contents, with_bad
 
 from keras_i3d.datasets.dataset import VideoDataset
-from keras_i3d.errors import ClusterError, OutputFolderError, RecordError
-from keras_i3d.records import clip_file, making
-from keras_i3d.records.clip_file import ClipTask
+from keras_i3d.errors import ClusterError, OutputFolderError, RecordError, StorageError
+from keras_i3d.records import making
+from keras_i3d.records.clip_file import ClipReport, ClipTask
 from keras_i3d.records.making import make_tfrecords
 from keras_i3d.records.settings import RecordSettings
 from keras_i3d.run_folder import claim
+from keras_i3d.video.encode import write_video
 
 
 @pytest.mark.parametrize("workers", [0, 1, 2])
@@ -67,6 +70,7 @@ def test_workers_below_none_are_refused(dataset: VideoDataset, settings: RecordS
 def test_a_second_run_on_one_folder_refuses(dataset: VideoDataset, settings: RecordSettings, tmp_path: Path) -> None:
     make_tfrecords(dataset, tmp_path / "records", settings, workers=0)
     claimed = json.loads((tmp_path / "records/run.json").read_text())["settings"]
+    assert not set(making.TOLERANCES) & set(claimed)
     with (
         claim(tmp_path / "records", "make-tfrecords", claimed),
         pytest.raises(OutputFolderError, match=r"another run is writing here"),
@@ -94,7 +98,7 @@ def test_a_full_disk_is_told_and_loses_nothing(
     if subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("no small file system can be mounted here")
     try:
-        with pytest.raises(Exception, match=r"No space left on device"):
+        with pytest.raises((OutputFolderError, StorageError), match=r"small/.*No space left on device"):
             make_tfrecords(dataset, small / "records", settings, workers=1)
         kept = {name: content for name, content in files(small / "records").items() if name.endswith("tfrecord")}
         assert all(whole[name] == content for name, content in kept.items())
@@ -161,7 +165,7 @@ def test_a_dask_cluster_that_loses_a_worker_writes_the_same(
     make_tfrecords(many, tmp_path / "alone", settings, workers=2)
     done = []
 
-    def kill_one_on_the_way(report: clip_file.ClipReport) -> None:
+    def kill_one_on_the_way(report: ClipReport) -> None:
         done.append(report)
         if len(done) == 20:
             workers[0].kill()
@@ -179,3 +183,64 @@ def test_without_a_scheduler_nothing_is_left(dataset: VideoDataset, settings: Re
     with pytest.raises(ClusterError, match="no Dask scheduler answers at"):
         make_tfrecords(dataset, tmp_path / "records", settings, scheduler="tcp://127.0.0.1:1")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_worker_that_does_not_see_the_videos_is_told(
+    dataset: VideoDataset, settings: RecordSettings, tmp_path: Path
+) -> None:
+    tally = making.Tally(SilentBar(), dataset)
+    gone = ClipReport(dataset.clips[0].id, skipped="a.mp4: cannot be read as video (No such file or directory)")
+    with pytest.raises(ClusterError, match=rf"^a worker does not find {dataset.clips[0].path}, which is there"):
+        tally.add(gone)
+    absent = making.Tally(SilentBar(), with_bad(dataset, 0, path=tmp_path / "absent.mp4"))
+    absent.add(gone)
+
+
+def test_workers_of_other_versions_are_told(dataset: VideoDataset) -> None:
+    message = r"^a worker has PyAV 1 and OpenCV 2 where this machine has PyAV .*; records must be made with the same"
+    with pytest.raises(ClusterError, match=message):
+        making.Tally(SilentBar(), dataset).add(ClipReport(dataset.clips[0].id, made_with="PyAV 1 and OpenCV 2"))
+
+
+class SilentBar:
+    def note(self, text: str) -> None:
+        assert "frames/s" in text
+
+    def advance(self) -> None:
+        pass
+
+
+def test_a_script_without_a_main_guard_is_told_so(dataset: VideoDataset, tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import sys, keras_i3d\n"
+        "clips = keras_i3d.datasets.read_folder(sys.argv[1])\n"
+        "keras_i3d.make_tfrecords(clips, sys.argv[2], keras_i3d.RecordSettings(short_side=16), workers=1)\n"
+    )
+    videos = Path(dataset.clips[0].path).parents[1]
+    command = [sys.executable, str(script), str(videos), str(tmp_path / "records")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "ClusterError: worker processes die as they start" in done.stderr
+    assert not (tmp_path / "records").exists()
+
+
+def test_interrupted_workers_do_not_finish_what_they_are_at(dataset: VideoDataset, tmp_path: Path) -> None:
+    """Ctrl-C in the middle of flow that takes minutes: the run ends at once, and no process stays."""
+    videos = tmp_path / "videos/a"
+    videos.mkdir(parents=True)
+    for number in range(2):
+        frames = np.random.default_rng(number).integers(0, 256, (250, 256, 256, 3), np.uint8)
+        write_video(videos / f"{number}.mp4", frames, fps=25, crf=40)
+    command = [sys.executable, "-m", "keras_i3d", "make-tfrecords", "--folder", videos.parent, "--flow", "tvl1"]
+    run = subprocess.Popen(
+        [*command, "--output", tmp_path / "records", "--workers", "2"], stderr=subprocess.PIPE, start_new_session=True
+    )
+    wait_for(lambda: list((tmp_path / "records").glob(".unfinished/.writing-*")))
+    run.send_signal(signal.SIGINT)
+    _, error = run.communicate(timeout=30)
+    assert run.returncode == 1
+    assert error.decode().endswith("make-tfrecords: interrupted\n")
+    listing = subprocess.run(["ps", "-eo", "sid=,stat="], check=True, capture_output=True, text=True).stdout
+    alive = [line.split() for line in listing.splitlines()]
+    assert not [row for row in alive if row[0] == str(run.pid) and not row[1].startswith("Z")]

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
@@ -16,6 +17,7 @@ from keras_i3d.records.clip_file import ClipReport, ClipTask
 from keras_i3d.records.selection import select
 from keras_i3d.records.settings import RecordSettings
 from keras_i3d.records.shards import write
+from keras_i3d.records.verification import problems
 
 FILES = {
     "labels.txt",
@@ -214,10 +216,16 @@ def test_a_retry_that_is_cut_short_loses_nothing(
     (tmp_path / "records").mkdir()
     write(bad, tmp_path / "records", settings)
     (tmp_path / "repaired.mp4").write_bytes(Path(dataset.clips[1].path).read_bytes())
-    with pytest.raises(Stop):
-        write(bad, tmp_path / "records", settings, on_clip=stop_after(6), retry_skipped=True)
+    for clips in (4, 6, 7):
+        with pytest.raises(Stop):
+            write(bad, tmp_path / "records", settings, on_clip=stop_after(clips), retry_skipped=True)
+        plain = tmp_path / f"plain after {clips}"
+        shutil.copytree(tmp_path / "records", plain)
+        made = write(bad, plain, settings)
+        assert problems(plain) == [] and made == manifest.read(plain)
     assert not write(bad, tmp_path / "records", settings, retry_skipped=True).skipped
-    assert {name: len(content) for name, content in contents(tmp_path / "records").items()}.keys() == whole.keys()
+    assert problems(tmp_path / "records") == []
+    assert contents(tmp_path / "records").keys() == whole.keys()
 
 
 def test_clips_that_cannot_be_read_are_skipped_with_their_reason(
@@ -295,3 +303,27 @@ def test_what_a_data_set_misses_is_in_the_manifest(
 
 def test_the_versions_of_what_decodes_are_told() -> None:
     assert all(isinstance(value, str) for value in shards.versions().values())
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"[1]", b'{"clip": 1}'])
+def test_reports_in_pieces_are_as_good_as_none(
+    dataset: VideoDataset, settings: RecordSettings, whole: dict[str, bytes], tmp_path: Path, damage: bytes
+) -> None:
+    with pytest.raises(Stop):
+        write(dataset, tmp_path, settings, on_clip=stop_after(5))
+    for path in (tmp_path / ".unfinished").glob("*.json"):
+        path.write_bytes(damage)
+    write(dataset, tmp_path, settings)
+    assert contents(tmp_path) == whole
+
+
+def test_a_run_that_began_nothing_leaves_nothing(
+    dataset: VideoDataset, settings: RecordSettings, tmp_path: Path
+) -> None:
+    def broken(tasks: object) -> Iterator[ClipReport]:
+        raise Stop
+        yield
+
+    with pytest.raises(Stop):
+        write(dataset, tmp_path, settings, run=broken)
+    assert list(tmp_path.iterdir()) == []

@@ -55,6 +55,17 @@ def test_a_record_too_many_is_a_problem(folder: Path) -> None:
     assert problems(folder) == [f"{folder / SHARD}: has 4 records where the manifest says 2"]
 
 
+def test_shards_and_labels_of_others_are_problems(folder: Path) -> None:
+    (folder / "train-00000-of-00009.tfrecord").touch()
+    (folder / "labels.txt").write_text("a\nb\nc\n")
+    assert problems(folder) == [
+        f"{folder}/train-00000-of-00009.tfrecord: is a shard that the manifest does not name",
+        f"{folder}/labels.txt: has 3 classes where the manifest says 2",
+    ]
+    (folder / "labels.txt").unlink()
+    assert len(problems(folder)) == 2
+
+
 def test_a_folder_without_manifest_is_told(tmp_path: Path) -> None:
     with pytest.raises(RecordError, match="no finished folder of records"):
         problems(tmp_path)
