@@ -49,7 +49,7 @@ def main() -> None:
     parser.add_argument("--videos", nargs="+", metavar="FILE", help="videos to measure on (default: made ones)")
     parser.add_argument("--cases", nargs="+", choices=CASES, default=CASES, help="default: all")
     parser.add_argument("--runs", type=int, default=7, help="alternating runs of both sides (default: %(default)s)")
-    parser.add_argument("--clips", type=int, default=72, help="of the case workers (default: %(default)s)")
+    parser.add_argument("--clips", type=int, default=200, help="of the case workers (default: %(default)s)")
     parser.add_argument("--hours", type=float, default=1.0, help="of the case memory (default: %(default)s)")
     arguments = parser.parse_args()
     if min(arguments.runs, arguments.clips) < 1 or arguments.hours <= 0:
