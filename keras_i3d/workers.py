@@ -103,7 +103,9 @@ class Processes:
         context = multiprocessing.get_context("spawn")
         executor = ProcessPoolExecutor(self._count, mp_context=context, initializer=_begin, initargs=(self._start,))
         try:
-            executor.submit(os.getpid).result()
+            # all start now: one that Ctrl-C meets half started would complain of it
+            for started in [executor.submit(os.getpid) for _ in range(self._count)]:
+                started.result()
         except BrokenExecutor as error:
             raise ClusterError(
                 "worker processes die as they start; in a script the call must stand under "
