@@ -66,7 +66,13 @@ def test_the_same_process_does_not_get_a_lock_twice(path: Path) -> None:
 
 def test_a_program_that_was_started_meanwhile_does_not_hold_the_lock(path: Path) -> None:
     descriptor = lock.acquire(path, os.O_RDWR | os.O_CREAT, refuse)
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, close_fds=False) as child:
+    with subprocess.Popen(
+        [sys.executable, "-c", "print('up', flush=True); input()"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        close_fds=False,
+    ) as child:
+        assert child.stdout.readline() == b"up\n"  # inherited descriptors are closed some time after Popen returns
         os.close(descriptor)  # as the system does when the process is killed
         lock.release(lock.acquire(path, os.O_RDWR, refuse))
         child.communicate(b"\n")
