@@ -1,9 +1,10 @@
 """Turn videos into TFRecord shards of RGB frames and optical flow.
 
 Sources: a folder with one folder of videos per class, with or without folders train, val and test above them; a
-CSV table with the header path,label,start_s,end_s,split (the last three may be absent or empty); UCF-101, HMDB-51
-or Kinetics as they are distributed. Without splits, 80 % of the videos go to train and 20 % to test, by the
-SHA-256 of their names. --dry-run says what was found.
+CSV table with the header path,label,start_s,end_s,split (the last three may be absent or empty); UCF-101, HMDB-51,
+Kinetics or Charades as they are distributed. Without splits, 80 % of the videos go to train and 20 % to test, by the
+SHA-256 of their names. --dry-run says what was found. With --multi-label a line of the table may have several
+labels, as in run;jump, or none.
 
 Writes train-00000-of-00004.tfrecord and so on (ucf101-00000-of-00004.tfrecord where every video belongs to several
 splits; the records say to which), labels.txt and manifest.json. A video that cannot be read is skipped and listed at
@@ -12,6 +13,7 @@ the end (exit code 3). The same command again goes on where it stopped. Readers 
   keras-i3d make-tfrecords --folder videos/ --output records/
   keras-i3d make-tfrecords --csv clips.csv --output records/ --flow tvl1
   keras-i3d make-tfrecords --ucf101 UCF-101/ --output records/ --store video
+  keras-i3d make-tfrecords --csv actions.csv --multi-label --output records/
   keras-i3d make-tfrecords --kinetics k400/ --output s3://bucket/k400/ --scheduler tcp://host:8786
   keras-i3d make-tfrecords --output records/ --verify
 """
@@ -42,6 +44,7 @@ SOURCES = {
     "ucf101": ("DIR", "UCF-101: folders of classes, and ucfTrainTestlist/"),
     "hmdb51": ("DIR", "HMDB-51: folders of classes, and testTrainMulti_7030_splits/"),
     "kinetics": ("DIR", "Kinetics-400, -600 or -700: videos in whatever folders, and the CSV files"),
+    "charades": ("DIR", "Charades: folder of videos, and Charades/ with the tables; a clip has several labels"),
 }
 
 
@@ -57,13 +60,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--annotations",
         metavar="PATH",
         nargs="+",
-        help="where the split files of UCF-101 or HMDB-51 lie, or the CSV files of Kinetics (default: below DIR)",
+        help="where the split files of UCF-101 or HMDB-51 or the tables of Charades lie, or the CSV files of Kinetics "
+        "(default: below DIR)",
     )
     where.add_argument(
         "--trimmed",
         action="store_true",
         help="Kinetics: files that are named without times are cut to their stretch already (default: such a file is "
         "the whole video, cut at the times of the CSV file)",
+    )
+    where.add_argument(
+        "--multi-label",
+        action="store_true",
+        help="CSV table: the column label holds any number of labels, separated by ';'; a clip without one is of no "
+        "class",
     )
     where.add_argument("--output", metavar="DIR", help="folder for the shards: new, empty, or of the same command")
     where.add_argument("--labels", metavar="FILE", help="class names, one a line, that fix the order of the classes")
@@ -192,6 +202,7 @@ def _dataset(arguments: argparse.Namespace) -> VideoDataset:
         "ucf101": datasets.read_ucf101,
         "hmdb51": datasets.read_hmdb51,
         "kinetics": datasets.read_kinetics,
+        "charades": datasets.read_charades,
     }
     given = [name for name in SOURCES if getattr(arguments, name) is not None]
     if not given:
@@ -200,7 +211,7 @@ def _dataset(arguments: argparse.Namespace) -> VideoDataset:
     options = {"class_names": labels.read(arguments.labels) if arguments.labels else None}
     if arguments.annotations:
         if name in ("folder", "csv"):
-            raise ValueError(f"--annotations belongs to --ucf101, --hmdb51 and --kinetics, got --{name}")
+            raise ValueError(f"--annotations belongs to --ucf101, --hmdb51, --kinetics and --charades, got --{name}")
         if name != "kinetics" and len(arguments.annotations) > 1:
             raise ValueError(f"--{name} takes one folder of --annotations, got {len(arguments.annotations)}")
         options["annotations"] = arguments.annotations if name == "kinetics" else arguments.annotations[0]
@@ -208,6 +219,10 @@ def _dataset(arguments: argparse.Namespace) -> VideoDataset:
         if name != "kinetics":
             raise ValueError(f"--trimmed belongs to --kinetics, got --{name}")
         options["trimmed"] = True
+    if arguments.multi_label:
+        if name != "csv":
+            raise ValueError(f"--multi-label belongs to --csv, got --{name}")
+        options["multi_label"] = True
     return readers[name](getattr(arguments, name), **options)
 
 

@@ -1,5 +1,6 @@
 """Which videos, which labels, which splits: readers that find videos, and the demo's own videos."""
 
+from keras_i3d.datasets.charades import read_charades
 from keras_i3d.datasets.dataset import LabelledClip, VideoDataset
 from keras_i3d.datasets.folder import read_folder
 from keras_i3d.datasets.hmdb51 import read_hmdb51
@@ -10,6 +11,7 @@ from keras_i3d.datasets.ucf101 import read_ucf101
 __all__ = [
     "LabelledClip",
     "VideoDataset",
+    "read_charades",
     "read_folder",
     "read_hmdb51",
     "read_kinetics",

@@ -22,11 +22,13 @@ class LabelledClip:
     Attributes:
         path: The video file: a local path, or a URL.
         name: The video as the data set names it, on every machine alike.
-        label: Class name, or None for a test video whose label is not published.
+        label: Class name, or None for a test video whose label is not published, and where a clip may have several
+            labels for one that has none.
         splits: What the clip is for in each of the data set's divisions: one of `SPLITS`, or `UNUSED`. Most data
             sets have one division, UCF-101 and HMDB-51 have three.
         start_s: Start in seconds.
         end_s: End in seconds, or None for the end of the video.
+        further_labels: The other classes of a clip that has several.
     """
 
     path: str
@@ -35,6 +37,12 @@ class LabelledClip:
     splits: tuple[str, ...]
     start_s: float = 0.0
     end_s: float | None = None
+    further_labels: tuple[str, ...] = ()
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """All classes of the clip; none where it has no label."""
+        return () if self.label is None else (self.label, *self.further_labels)
 
     @property
     def id(self) -> str:
@@ -53,10 +61,13 @@ class VideoDataset:
         missing: (name, reason) of each video that the data set lists and whose file is absent.
         unlisted: Paths, below the data set's folder, of files that are left out: videos that it does not list, and
             what lies among videos and is none.
+        multi_label: Whether a clip may have any number of labels; one without any is of no class. Otherwise each
+            has one, and one without is a test video whose label is not published.
 
     Raises:
         ValueError: Two clips have one id, a clip has an unknown split, an unknown class or another number of
-            divisions than the first, or lacks a label without being for testing.
+            divisions than the first, lacks a label without being for testing, has several where one is meant, or
+            one label twice.
     """
 
     name: str
@@ -64,11 +75,13 @@ class VideoDataset:
     class_names: tuple[str, ...]
     missing: tuple[tuple[str, str], ...] = ()
     unlisted: tuple[str, ...] = ()
+    multi_label: bool = False
 
     def __post_init__(self) -> None:
         classes, ids = set(self.class_names), set()
         for clip in self.clips:
-            _check(clip, classes, self.divisions)
+            _check_splits(clip, self.divisions)
+            _check_labels(clip, classes, multi_label=self.multi_label)
             if clip.id in ids:
                 raise ValueError(f"two clips have the id {clip.id!r}")
             ids.add(clip.id)
@@ -95,7 +108,7 @@ class VideoDataset:
     def digest(self) -> str:
         """Return a SHA-256 that changes when what is to be written does, but not when files are moved.
 
-        It covers the data set's name, each clip's name, stretch, label and splits, and the order of the classes.
+        It covers the data set's name, each clip's name, stretch, labels and splits, and the order of the classes.
         """
         hashed = hashlib.sha256()
         for fields in self._identity():
@@ -104,19 +117,32 @@ class VideoDataset:
 
     def _identity(self) -> Iterator[Sequence[str]]:
         yield self.name, *self.class_names
+        if self.multi_label:
+            yield ("several labels",)
         for clip in self.clips:
-            yield clip.id, clip.label or "", *clip.splits
+            labels = (str(len(clip.labels)), *clip.labels) if self.multi_label else (clip.label or "",)
+            yield clip.id, *labels, *clip.splits
 
 
-def _check(clip: LabelledClip, classes: set[str], divisions: int) -> None:
+def _check_splits(clip: LabelledClip, divisions: int) -> None:
     if len(clip.splits) != divisions or not set(clip.splits) <= {*SPLITS, UNUSED}:
         raise ValueError(
             f"clip {clip.id!r}: splits must be {divisions} of {', '.join((*SPLITS, UNUSED))}, got {clip.splits}"
         )
-    if clip.label is None and not set(clip.splits) <= {"test", UNUSED}:
+
+
+def _check_labels(clip: LabelledClip, classes: set[str], *, multi_label: bool) -> None:
+    if clip.label is None and not multi_label and not set(clip.splits) <= {"test", UNUSED}:
         raise ValueError(f"clip {clip.id!r}: only a clip of split test may lack a label, got {clip.splits}")
-    if clip.label is not None and clip.label not in classes:
-        raise ValueError(f"clip {clip.id!r}: its class {clip.label!r} is not among the class names")
+    if clip.further_labels and (clip.label is None or not multi_label):
+        allowed = "a first label" if multi_label else "a data set with multi_label"
+        raise ValueError(f"clip {clip.id!r}: further labels want {allowed}, got {', '.join(clip.further_labels)}")
+    labels = clip.labels
+    for label in labels:
+        if label not in classes:
+            raise ValueError(f"clip {clip.id!r}: its class {label!r} is not among the class names")
+    if len(set(labels)) < len(labels):
+        raise ValueError(f"clip {clip.id!r}: its labels must differ from each other, got {', '.join(labels)}")
 
 
 def split_name(part: str, division: int, divisions: int) -> str:

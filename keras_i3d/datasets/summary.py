@@ -16,11 +16,12 @@ def to_dict(dataset: VideoDataset) -> dict[str, Any]:
     Returns:
         ``name``; ``class_names`` in order; ``videos`` and ``clips``, their numbers (a video may hold several clips);
         ``splits``, the number of clips by split; ``unused``, the number of clips that each division leaves out;
-        ``without_label``, the number of clips; ``empty_classes``, those of no clip; ``missing``, (name, reason)
-        of each listed video without a file; ``unlisted``, the files that are left out, as no list names them or
-        they are no videos.
+        ``multi_label``, whether a clip may have several labels, ``labels``, how many there are together, and
+        ``most_labels``, of one clip; ``without_label``, the number of clips; ``empty_classes``, those of no clip;
+        ``missing``, (name, reason) of each listed video without a file; ``unlisted``, the files that are left out,
+        as no list names them or they are no videos.
     """
-    labels = {clip.label for clip in dataset.clips}
+    labels = {label for clip in dataset.clips for label in clip.labels}
     return {
         "name": dataset.name,
         "class_names": list(dataset.class_names),
@@ -28,6 +29,9 @@ def to_dict(dataset: VideoDataset) -> dict[str, Any]:
         "clips": len(dataset.clips),
         "splits": dataset.counts(),
         "unused": list(dataset.unused()),
+        "multi_label": dataset.multi_label,
+        "labels": sum(len(clip.labels) for clip in dataset.clips),
+        "most_labels": max((len(clip.labels) for clip in dataset.clips), default=0),
         "without_label": sum(clip.label is None for clip in dataset.clips),
         "empty_classes": [name for name in dataset.class_names if name not in labels],
         "missing": [list(pair) for pair in dataset.missing],
@@ -47,6 +51,9 @@ def to_text(dataset: VideoDataset) -> str:
     ]
     if any(found["unused"]):
         lines.append(f"  unused in a split: {', '.join(_unused(found['unused']))}")
+    if found["multi_label"]:
+        mean = found["labels"] / max(1, found["clips"])
+        lines.append(f"  labels of a clip: {mean:.1f} in the mean, at most {found['most_labels']}")
     if found["without_label"]:
         lines.append(f"  without label: {_count(found['without_label'], 'clip')}")
     lines += _listed("classes without a clip", found["empty_classes"])

@@ -41,6 +41,7 @@ class ClipTask:
         dataset: Name of the data set.
         settings: What decides the content.
         folder: Where the file goes.
+        further_indices: The classes of the clip's further labels.
     """
 
     clip: LabelledClip
@@ -48,6 +49,7 @@ class ClipTask:
     dataset: str
     settings: RecordSettings
     folder: str
+    further_indices: tuple[int, ...] = ()
 
     @property
     def records_path(self) -> str:
@@ -140,7 +142,8 @@ def _one_line(error: VideoError) -> str:
 
 def _source(task: ClipTask, example_id: str) -> schema.Source:
     clip = task.clip
-    return schema.Source(example_id, task.dataset, clip.name, task.label_index, clip.label, clip.splits)
+    further = tuple(zip(task.further_indices, clip.further_labels, strict=True))
+    return schema.Source(example_id, task.dataset, clip.name, task.label_index, clip.label, clip.splits, further)
 
 
 @contextmanager

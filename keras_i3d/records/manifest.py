@@ -66,7 +66,8 @@ class Manifest:
 
     Attributes:
         settings: The `RecordSettings` as a dict.
-        dataset: Name, digest and number of classes of the data set, and how many divisions it has.
+        dataset: Name, digest and number of classes of the data set, how many divisions it has, and
+            ``multi_label`` where a clip may have several labels.
         shards: What became of each shard, by its name.
         missing: (video, reason) of what the data set lists and has not.
         versions: Of the packages that decoded and encoded.
@@ -85,6 +86,11 @@ class Manifest:
         for report in self.shards.values():
             total.update(report.records)
         return {name: total[name] for name in split_names(self.dataset["divisions"]) if total[name]}
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether a record may have any number of labels; where it has none it is of no class."""
+        return self.dataset.get("multi_label", False)
 
     @property
     def longest(self) -> int:

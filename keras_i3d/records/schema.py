@@ -42,6 +42,7 @@ class Source:
         label_index: Class, counted from 0, or None where it is not known.
         label_name: Its name.
         splits: ``"train"``, ``"val"``, ``"test"`` or ``"unused"`` for each division of the data set.
+        further_labels: Index and name of each other class, where a clip may have several.
     """
 
     example_id: str
@@ -50,6 +51,7 @@ class Source:
     label_index: int | None
     label_name: str | None
     splits: tuple[str, ...] = ()
+    further_labels: tuple[tuple[int, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -92,8 +94,9 @@ def to_example(source: Source, pictures: Pictures) -> bytes:
         **{division_key(number): part for number, part in enumerate(source.splits, start=1)},
     }
     if source.label_index is not None:
-        name = source.label_name
-        context |= {LABEL_INDEX: source.label_index, "clip/label/string": name, "clip/label/text": name}
+        indices = [source.label_index, *(index for index, _ in source.further_labels)]
+        names = [source.label_name, *(name for _, name in source.further_labels)]
+        context |= {LABEL_INDEX: indices, "clip/label/string": names, "clip/label/text": names}
     lists: dict[str, Sequence] = {RGB_TIMES: times}
     if pictures.jpegs is not None:
         lists[RGB_FRAMES] = pictures.jpegs
@@ -112,24 +115,34 @@ def division_key(number: int) -> str:
     return f"split/{number}"
 
 
-def parse(serialized: Any, modalities: Sequence[str], *, store: str = "frames") -> dict[str, Any]:
+def parse(
+    serialized: Any, modalities: Sequence[str], *, store: str = "frames", label_classes: int | None = None
+) -> dict[str, Any]:
     """Read back one clip, its frames still encoded, so that only those that are used need decoding.
 
     Args:
         serialized: String tensor, a scalar.
         modalities: Of ``"rgb"`` and ``"flow"``; a record without one of them fails.
         store: ``"frames"``, or ``"video"`` where the rgb frames are those of a video in the record.
+        label_classes: The number of classes, where a record may have any number of labels; None where it has one.
 
     Returns:
-        ``label`` (int64 scalar, -1 where the record has none), ``id`` (string scalar), and for each modality a
+        ``label`` (int64 scalar, -1 where the record has none; with `label_classes` float32 of shape
+        (label_classes,), 1 for each of its classes, else 0), ``id`` (string scalar), and for each modality a
         string tensor of shape (time,), of which the rgb one holds times where the frames are those of
         ``video``, what `decode_video` takes. Shards of others may have one flow field less than frames.
+
+    Raises:
+        tf.errors.InvalidArgumentError: A label is outside of `label_classes`, a record has several labels although
+            one is meant, or a list is missing; as the tensors are computed.
     """
     import tensorflow as tf
 
     from_video = store == "video" and "rgb" in modalities
     context_features = {
-        LABEL_INDEX: tf.io.FixedLenFeature([], tf.int64, default_value=NO_LABEL),
+        LABEL_INDEX: tf.io.FixedLenFeature([], tf.int64, default_value=NO_LABEL)
+        if label_classes is None
+        else tf.io.RaggedFeature(tf.int64),
         EXAMPLE_ID: tf.io.FixedLenFeature([], tf.string, default_value=""),
     }
     if from_video:
@@ -148,7 +161,10 @@ def parse(serialized: Any, modalities: Sequence[str], *, store: str = "frames") 
             for modality in modalities
         },
     )
-    parsed = {"label": context[LABEL_INDEX], "id": context[EXAMPLE_ID]}
+    label = context[LABEL_INDEX]
+    if label_classes is not None:
+        label = _multi_hot(label, label_classes, context[EXAMPLE_ID])
+    parsed = {"label": label, "id": context[EXAMPLE_ID]}
     parsed |= {modality: lists[keys[modality]] for modality in modalities}
     if from_video:
         start = context[START] - context[VIDEO_START]
@@ -159,6 +175,17 @@ def parse(serialized: Any, modalities: Sequence[str], *, store: str = "frames") 
             tf.stack([*sides, start, start + context[END] - context[START]]),
         )
     return parsed
+
+
+def _multi_hot(indices: Any, classes: int, example_id: Any) -> Any:
+    """Return 1 at each index, else 0: float32 of shape (classes,), from int64 of shape (labels,)."""
+    import tensorflow as tf
+
+    is_inside = tf.reduce_all((indices >= 0) & (indices < classes))
+    check = tf.debugging.Assert(is_inside, ["record", example_id, "labels outside of", classes, "classes:", indices])
+    with tf.control_dependencies([check] if check is not None else []):
+        hits = tf.one_hot(indices, classes, on_value=True, off_value=False)
+        return tf.cast(tf.reduce_any(hits, axis=0), tf.float32)
 
 
 def part_of(serialized: Any, division: int) -> Any:

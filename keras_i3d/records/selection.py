@@ -23,7 +23,8 @@ class Selection:
         part: ``"train"``, ``"val"`` or ``"test"``, or None where all records of the shards belong to the split.
         division: Number of the division that `part` is of, from 1.
         store: ``"frames"`` or ``"video"``, as the records were written.
-        without_label: How many clips of the split have no label.
+        without_label: How many clips of the split have a label that is not known.
+        multi_label: Whether a record may have any number of labels.
     """
 
     paths: tuple[str, ...]
@@ -32,6 +33,7 @@ class Selection:
     division: int = 1
     store: str = "frames"
     without_label: int = 0
+    multi_label: bool = False
 
 
 def select(folder: str | os.PathLike, split: str) -> Selection:
@@ -63,6 +65,7 @@ def select(folder: str | os.PathLike, split: str) -> Selection:
         division,
         made.settings["store"],
         made.dataset["without_label"].get(name, 0),
+        made.multi_label,
     )
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 
 from keras_i3d import labels, storage
-from keras_i3d.datasets.dataset import VideoDataset
+from keras_i3d.datasets.dataset import LabelledClip, VideoDataset
 from keras_i3d.errors import RecordError
 from keras_i3d.extras import import_extra
 from keras_i3d.records import clip_file, manifest, plan
@@ -126,15 +126,12 @@ def _write_missing(
     on_clip: Callable[[ClipReport], None],
 ) -> dict[str, ShardReport]:
     index_of = {name: index for index, name in enumerate(dataset.class_names)}
-    tasks = {
-        shard.name: [
-            ClipTask(
-                clip, None if clip.label is None else index_of[clip.label], dataset.name, settings, unfinished.folder
-            )
-            for clip in shard.clips
-        ]
-        for shard in missing
-    }
+
+    def task_of(clip: LabelledClip) -> ClipTask:
+        first, *further = [index_of[label] for label in clip.labels] or [None]
+        return ClipTask(clip, first, dataset.name, settings, unfinished.folder, tuple(further))
+
+    tasks = {shard.name: [task_of(clip) for clip in shard.clips] for shard in missing}
     done = unfinished.clip_reports([task for shard in missing for task in tasks[shard.name]])
     fresh = run(task for shard in missing for task in tasks[shard.name] if task.clip.id not in done)
     written = {}
@@ -152,15 +149,16 @@ def _finish(
     folder: str | os.PathLike, dataset: VideoDataset, settings: RecordSettings, reports: dict[str, ShardReport]
 ) -> None:
     """Write the class names and the manifest, which says that the records are whole."""
+    unlabelled = [] if dataset.multi_label else [clip for clip in dataset.clips if clip.label is None]
     facts = {
         "name": dataset.name,
         "digest": dataset.digest(),
         "classes": len(dataset.class_names),
         "divisions": dataset.divisions,
-        "without_label": Counter(
-            name for clip in dataset.clips if clip.label is None for name in dataset.split_names(clip)
-        ),
+        "without_label": Counter(name for clip in unlabelled for name in dataset.split_names(clip)),
     }
+    if dataset.multi_label:
+        facts["multi_label"] = True
     labels.write(storage.join(folder, labels.FILE_NAME), dataset.class_names)
     Manifest(asdict(settings), facts, reports, dataset.missing, versions()).write(folder)
 

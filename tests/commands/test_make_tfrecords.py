@@ -63,6 +63,57 @@ def test_a_table_cuts_segments_and_names_splits(videos, tmp_path) -> None:
     assert (tmp_path / "records/labels.txt").read_text() == "down\nup\n"
 
 
+def test_a_table_of_several_labels_is_read_back_with_all_of_them(videos, tmp_path, capsys) -> None:
+    import tensorflow as tf
+
+    from keras_i3d.records import schema
+    from keras_i3d.records.selection import select
+    from keras_i3d.records.survey import Survey, files_of, look_into
+
+    names = ("a longer name than the others have", "grows", "moves")
+    table = table_of(
+        videos,
+        "path,label,split",
+        f"videos/grows/0.mp4,moves;{names[0]};grows,train",
+        "videos/grows/1.mp4,,train",
+        "videos/shrinks/0.mp4,grows,train",
+    )
+    assert run("--csv", table, "--multi-label", "--dry-run") == 0
+    assert "labels of a clip: 1.3 in the mean, at most 3" in capsys.readouterr().out
+    assert run("--csv", table, "--multi-label", "--output", tmp_path / "records") == 0
+    assert (tmp_path / "records/labels.txt").read_text().splitlines() == list(names)
+    assert json.loads((tmp_path / "records/manifest.json").read_text())["dataset"]["multi_label"] is True
+    chosen = select(tmp_path / "records", "train")
+    assert (chosen.multi_label, chosen.records, chosen.without_label) == (True, 3, 0)
+    survey = Survey()
+    for path in files_of([str(tmp_path / "records")], survey):
+        look_into(path, survey)
+    found = {clip.id: dict(zip(clip.label_indices, clip.label_names, strict=True)) for clip in survey.clips}
+    expected = {2: "moves", 0: names[0], 1: "grows"}
+    assert found == {"videos/grows/0.mp4": expected, "videos/grows/1.mp4": {}, "videos/shrinks/0.mp4": {1: "grows"}}
+    capsys.readouterr()
+    assert cli.main(["inspect", str(tmp_path / "records")]) == 0
+    assert f"2 moves, 0 {names[0]}" in capsys.readouterr().out
+    parsed = [schema.parse(one, ["rgb"], label_classes=3) for one in tf.data.TFRecordDataset(chosen.paths)]
+    hot = {one["id"].numpy().decode(): one["label"].numpy().tolist() for one in parsed}
+    assert hot == {name: [float(index in labels) for index in range(3)] for name, labels in found.items()}
+
+
+def test_charades_has_several_labels_without_being_told(videos, tmp_path) -> None:
+    from keras_i3d.records.selection import select
+
+    lists = videos.parent / "Charades"
+    lists.mkdir()
+    (lists / "Charades_v1_classes.txt").write_text("c000 Growing\nc001 Moving\n")
+    for part, rows in (("train", "0,c001 0.0 0.3;c000 0.1 0.4"), ("test", "1,")):
+        (lists / f"Charades_v1_{part}.csv").write_text(f"id,actions\n{rows}\n")
+    assert run("--charades", videos / "grows", "--annotations", lists, "--output", tmp_path / "records") == 0
+    made = manifest.read(tmp_path / "records")
+    assert (made.dataset["name"], made.multi_label, made.records) == ("charades", True, {"train": 1, "test": 1})
+    assert select(tmp_path / "records", "test").multi_label
+    assert (tmp_path / "records/labels.txt").read_text() == "Growing\nMoving\n"
+
+
 def test_flow_is_off_by_default(videos, tmp_path) -> None:
     run("--folder", videos, "--output", tmp_path / "records")
     assert manifest.read(tmp_path / "records").settings["flow"] == "none"
@@ -170,10 +221,11 @@ def test_two_sources_are_wrong_usage() -> None:
     ("arguments", "message"),
     [
         (["--folder", "x"], "--output is wanted: the folder for the shards"),
-        (["--output", "x"], "a source is wanted: one of --folder, --csv, --ucf101, --hmdb51, --kinetics"),
+        (["--output", "x"], "a source is wanted: one of --folder, --csv, --ucf101, --hmdb51, --kinetics, --charades"),
         (["--folder", "x", "--output", "y", "--annotations", "z"], "--annotations belongs to --ucf101"),
         (["--folder", "x", "--output", "y", "--trimmed"], "--trimmed belongs to --kinetics, got --folder"),
         (["--ucf101", "x", "--output", "y", "--annotations", "a", "b"], "--ucf101 takes one folder of --annotations"),
+        (["--folder", "x", "--output", "y", "--multi-label"], "--multi-label belongs to --csv, got --folder"),
     ],
 )
 def test_what_is_missing_or_out_of_place_is_named(capsys, arguments, message) -> None:

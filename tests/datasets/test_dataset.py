@@ -151,6 +151,55 @@ def test_a_test_clip_may_lack_its_label() -> None:
     assert VideoDataset("some", (clip,), ()).counts() == {"test1": 1}
 
 
+def with_labels(*labels: str | None, **changes: object) -> VideoDataset:
+    clip = replace(CLIP, label=labels[0], further_labels=labels[1:], **changes)
+    return VideoDataset("some", (clip,), ("jump", "run", "walk"), multi_label=True)
+
+
+def test_a_clip_may_have_several_labels_or_none_in_any_split_where_that_is_said() -> None:
+    assert CLIP.labels == ("run",)
+    assert with_labels("walk", "run").clips[0].labels == ("walk", "run")
+    assert with_labels(None).clips[0].labels == ()
+    assert with_labels(None, splits=("val",)).counts() == {"val": 1}
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (("run", "walk", "run"), "its labels must differ from each other, got run, walk, run"),
+        (("run", "swim"), "its class 'swim' is not among the class names"),
+        ((None, "run"), "further labels want a first label, got run"),
+    ],
+)
+def test_labels_that_do_not_fit_are_refused(labels: tuple, message: str) -> None:
+    with pytest.raises(ValueError, match=rf"^clip 'run/a\.mp4': {message}$"):
+        with_labels(*labels)
+
+
+def test_several_labels_are_refused_where_one_is_meant() -> None:
+    clip = replace(CLIP, further_labels=("walk", "jump"))
+    message = r"^clip 'run/a\.mp4': further labels want a data set with multi_label, got walk, jump$"
+    with pytest.raises(ValueError, match=message):
+        VideoDataset("some", (clip,), ("jump", "run", "walk"))
+
+
+def test_the_digest_sees_every_label_and_that_there_may_be_several() -> None:
+    classes = ("jump", "run", "walk", "train")
+    several = [
+        VideoDataset("some", (replace(CLIP, label=first, further_labels=more),), classes, multi_label=True)
+        for first, *rest in ((None,), ("run",), ("run", "walk"), ("walk", "run"), ("run", "train"), ("run", "jump"))
+        for more in [tuple(rest)]
+    ]
+    digests = [VideoDataset("some", (CLIP,), classes).digest(), *(one.digest() for one in several)]
+    assert len(set(digests)) == len(digests)
+
+
+def test_the_digest_of_earlier_runs_is_found_again() -> None:
+    clips = (CLIP, replace(CLIP, name="b.mp4", label=None, splits=("test",), end_s=2.0))
+    digest = "3b5f117bd0c1ad84d5728b82afdf169c06d17f74d6de5da86511557a403613ea"
+    assert VideoDataset("some", clips, ("run", "walk")).digest() == digest
+
+
 def test_two_clips_of_one_id_are_refused() -> None:
     with pytest.raises(ValueError, match=r"^two clips have the id 'run/a\.mp4'$"):
         VideoDataset("some", (CLIP, replace(CLIP, path="elsewhere")), ("run",))

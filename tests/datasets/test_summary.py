@@ -46,6 +46,27 @@ def test_of_many_classes_the_first_and_the_last_are_named() -> None:
     assert line == "  classes: 0 c00, 1 c01, 2 c02, 3 c03, 4 c04, ..., 10 c10"
 
 
+def test_of_clips_of_several_labels_their_number_is_said() -> None:
+    clips = (
+        LabelledClip("/a.mp4", "a.mp4", "run", ("train",), further_labels=("walk", "jump")),
+        LabelledClip("/b.mp4", "b.mp4", "walk", ("train",)),
+        LabelledClip("/c.mp4", "c.mp4", None, ("train",)),
+    )
+    dataset = VideoDataset("table", clips, ("jump", "run", "swim", "walk"), multi_label=True)
+    assert summary.to_text(dataset).splitlines() == [
+        "table: 3 clips of 3 videos, 4 classes",
+        "  classes: 0 jump, 1 run, 2 swim, 3 walk",
+        "  clips by split: 3 train",
+        "  labels of a clip: 1.3 in the mean, at most 3",
+        "  without label: 1 clip",
+        "  classes without a clip: 1",
+        "    swim",
+    ]
+    found = summary.to_dict(dataset)
+    assert [found[key] for key in ("multi_label", "labels", "most_labels", "without_label")] == [True, 4, 3, 1]
+    assert found["empty_classes"] == ["swim"]
+
+
 def test_a_program_gets_all_of_it() -> None:
     missing = tuple((f"{i}.mp4", "no such file") for i in range(7))
     found = summary.to_dict(VideoDataset("some", CLIPS, ("run", "walk"), missing, ("x.mp4",)))
@@ -57,6 +78,9 @@ def test_a_program_gets_all_of_it() -> None:
         "clips": 3,
         "splits": {"train1": 1, "test1": 2, "test2": 1},
         "unused": [0, 2],
+        "multi_label": False,
+        "labels": 2,
+        "most_labels": 1,
         "without_label": 1,
         "empty_classes": ["walk"],
         "missing": [[f"{i}.mp4", "no such file"] for i in range(7)],

@@ -214,6 +214,56 @@ def test_a_stretch_of_two_labels_is_refused_with_both_lines(tmp_path: Path) -> N
         read_table(path)
 
 
+def test_a_clip_may_have_several_labels_or_none_where_that_is_said(tmp_path: Path) -> None:
+    text = "path,label,split\na.mp4, walk ;run,train\nb.mp4,jump,val\nc.mp4,,train\nd.mp4,run;jump;walk,test\n"
+    dataset = read_table(table(tmp_path, text), multi_label=True)
+    assert dataset.multi_label
+    assert dataset.class_names == ("jump", "run", "walk")
+    assert [clip.labels for clip in dataset.clips] == [("walk", "run"), ("jump",), (), ("run", "jump", "walk")]
+    assert [clip.label for clip in dataset.clips] == ["walk", "jump", None, "run"]
+    given = read_table(table(tmp_path, text), multi_label=True, class_names=["walk", "run", "jump", "swim"])
+    assert given.class_names == ("walk", "run", "jump", "swim")
+
+
+def test_otherwise_a_label_is_one_whatever_it_holds(tmp_path: Path) -> None:
+    dataset = read_table(table(tmp_path, "path,label\na.mp4,run;walk\nb.mp4,;\n"))
+    assert not dataset.multi_label
+    assert dataset.class_names == (";", "run;walk")
+    assert [clip.labels for clip in dataset.clips] == [("run;walk",), (";",)]
+
+
+@pytest.mark.parametrize(
+    ("cell", "message"),
+    [
+        ("run;;walk", "a label between ';' is empty, got 'run;;walk'"),
+        ("run;", "a label between ';' is empty, got 'run;'"),
+        (" ; run", "a label between ';' is empty, got '; run'"),
+        (";", "a label between ';' is empty, got ';'"),
+        ("run; walk ;run", "names the label 'run' twice, got 'run; walk ;run'"),
+        ("run;swim", "unknown class 'swim'; the classes are run, walk"),
+    ],
+)
+def test_wrong_labels_are_refused_with_their_line(tmp_path: Path, cell: str, message: str) -> None:
+    path = table(tmp_path, f"path,label\na.mp4,run;walk\nb.mp4,{cell}\n")
+    with pytest.raises(DatasetError, match=rf"clips\.csv: line 3: {message}$"):
+        read_table(path, multi_label=True, class_names=["run", "walk"])
+
+
+def test_labels_of_one_clip_in_two_lines_are_refused_with_the_remedy(tmp_path: Path) -> None:
+    path = table(tmp_path, "path,label\na.mp4,run\na.mp4,walk;jump\n")
+    with pytest.raises(
+        DatasetError,
+        match=r"line 3: 'a\.mp4' has the label 'walk;jump', and in line 2 'run'; all labels of a clip stand in one "
+        r"line, separated by ';'$",
+    ):
+        read_table(path, multi_label=True)
+
+
+def test_a_table_of_several_labels_without_any_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"clips\.csv: not one clip has a label$"):
+        read_table(table(tmp_path, "path,label\na.mp4,\nb.mp4,\n"), multi_label=True)
+
+
 def test_urls_stay_as_they_are(tmp_path: Path) -> None:
     urls = ["s3://bucket/a//b.mp4", "https://example.org/a.mp4?key=x", "gs://bucket/../c d.mp4"]
     dataset = read_table(table(tmp_path, "\n".join(["path,label", *(f"{url},run" for url in urls)])))

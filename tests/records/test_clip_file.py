@@ -48,6 +48,14 @@ def test_a_clip_becomes_records_and_a_report(video: Path, tmp_path: Path) -> Non
     assert context(example, "clip/data_path") == "a/a.mp4"
 
 
+def test_every_label_of_a_clip_is_written(video: Path, tmp_path: Path) -> None:
+    one = replace(task(tmp_path, video, further_labels=("c", "b")), further_indices=(5, 4))
+    write(one)
+    (example,) = examples(one.records_path)
+    assert values_of(example.context.feature["clip/label/index"]) == [3, 5, 4]
+    assert values_of(example.context.feature["clip/label/string"]) == [b"a", b"c", b"b"]
+
+
 def test_stretches_are_cut_out_and_stamped(video: Path, tmp_path: Path) -> None:
     one = task(tmp_path, video, start_s=0.07, end_s=0.19)
     assert write(one).frames == (3,)

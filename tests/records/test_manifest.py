@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,12 @@ def test_it_sums_up_its_shards(tmp_path: Path) -> None:
 def test_records_are_counted_in_every_split_that_their_clip_is_in() -> None:
     names_of = [["train1", "test2"], ["train1"], ["test2"]]
     assert records_by_split(names_of, CLIPS) == {"train1": 2, "test2": 3}
+
+
+def test_it_says_whether_a_record_may_have_several_labels(tmp_path: Path) -> None:
+    assert not MADE.multi_label
+    replace(MADE, dataset=MADE.dataset | {"multi_label": True}).write(tmp_path)
+    assert manifest.read(tmp_path).multi_label
 
 
 def test_a_missing_manifest_is_told(tmp_path: Path) -> None:

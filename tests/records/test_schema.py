@@ -195,6 +195,59 @@ def test_a_record_without_a_label_says_so() -> None:
     assert parse(unlabelled, [])["label"] == schema.NO_LABEL
 
 
+SEVERAL = {"further_labels": ((2, "springt"), (0, "geht"))}
+
+
+def test_several_labels_are_the_lists_of_media_sequence() -> None:
+    context, _ = content(example(**SEVERAL))
+    names = ["läuft".encode(), b"springt", b"geht"]
+    labels = {
+        "clip/label/index": ("int64_list", [7, 2, 0]),
+        "clip/label/string": ("bytes_list", names),
+        "clip/label/text": ("bytes_list", names),
+    }
+    one, _ = content(example())
+    assert context == one | labels
+
+
+@pytest.mark.parametrize(
+    ("changes", "classes"),
+    [(SEVERAL, [0, 2, 7]), ({}, [7]), ({"label_index": None, "label_name": None}, []), ({"label": 8}, [8])],
+)
+@pytest.mark.parametrize("modalities", [["rgb"], []])
+def test_where_there_may_be_several_labels_each_class_has_a_place(changes, classes, modalities) -> None:
+    expected = [float(index in classes) for index in range(9)]
+    serialized = example(**changes)
+    mapped = tf.data.Dataset.from_tensors(serialized).map(lambda one: parse(one, modalities, label_classes=9))
+    assert mapped.element_spec["label"] == tf.TensorSpec((9,), tf.float32)
+    for parsed in (parse(serialized, modalities, label_classes=9), next(iter(mapped))):
+        assert set(parsed) == {"label", "id", *modalities}
+        assert parsed["label"].dtype == tf.float32
+        assert parsed["label"].numpy().tolist() == expected
+
+
+def test_several_labels_and_a_stored_video_go_together() -> None:
+    parsed = parse(video_record(), ["rgb"], store="video", label_classes=2)
+    assert parsed["label"].numpy().tolist() == [1.0, 0.0]
+    assert decode_video(parsed["video"], tf.constant([1])).shape == (1, 32, 24, 3)
+
+
+@pytest.mark.parametrize(("label", "further"), [(7, ((2, "a"), (9, "b"))), (9, ()), (-1, ())])
+def test_a_label_outside_of_the_classes_is_told_with_its_record(label: int, further: tuple) -> None:
+    serialized = example(label=label, further_labels=further)
+    message = r"(?s)run/a\.mp4@1\.5-None.*labels outside of.*9.*classes:"
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        parse(serialized, [], label_classes=9)
+    mapped = tf.data.Dataset.from_tensors(serialized).map(lambda one: parse(one, ["rgb"], label_classes=9)["label"])
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        next(iter(mapped))
+
+
+def test_several_labels_fail_where_one_is_meant() -> None:
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"clip/label/index"):
+        parse(example(**SEVERAL), [])
+
+
 def test_a_record_tells_its_part_of_each_division() -> None:
     serialized = example(splits=("train", "test", "unused"))
     assert [part_of(serialized, number).numpy() for number in (1, 2, 3, 4)] == [b"train", b"test", b"unused", b""]

@@ -1,4 +1,4 @@
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -52,6 +52,13 @@ def test_a_missing_split_is_told_with_those_that_are_there(
         select(tmp_path, split)
     assert not has(result, split)
     assert has(result, "train")
+
+
+def test_it_knows_whether_a_record_may_have_several_labels(tmp_path: Path) -> None:
+    one = made(tmp_path, {"test-00000-of-00001.tfrecord": {"test": 2}})
+    assert not select(tmp_path, "test").multi_label
+    replace(one, dataset=one.dataset | {"multi_label": True}).write(tmp_path)
+    assert select(tmp_path, "test").multi_label
 
 
 def test_a_missing_shard_is_named(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from keras_i3d.datasets.dataset import VideoDataset
 from keras_i3d.errors import RecordError
 from keras_i3d.records import clip_file, manifest, schema, shards
 from keras_i3d.records.clip_file import ClipReport, ClipTask
+from keras_i3d.records.messages import values_of
 from keras_i3d.records.selection import select
 from keras_i3d.records.settings import RecordSettings
 from keras_i3d.records.shards import write
@@ -66,6 +67,25 @@ def test_the_folder_holds_shards_labels_and_a_manifest(
     assert written["records"] == {"train": 5, "test": 2}
     assert written["longest"] == 9
     assert {"av", "opencv", "libswscale"} <= set(written["versions"])
+
+
+def test_clips_of_several_labels_and_of_none_are_written_with_all_of_them(
+    dataset: VideoDataset, settings: RecordSettings, tmp_path: Path
+) -> None:
+    labels = [("b", "a"), (), *((clip.label,) for clip in dataset.clips[2:])]
+    clips = tuple(
+        replace(clip, label=next(iter(own), None), further_labels=own[1:])
+        for clip, own in zip(dataset.clips, labels, strict=True)
+    )
+    made = write(replace(dataset, clips=clips, multi_label=True), tmp_path, settings)
+    assert made.multi_label and made.dataset["without_label"] == {}
+    indices = {
+        context(example, "example/id"): values_of(example.context.feature["clip/label/index"])
+        for name in made.shards
+        for example in examples(tmp_path / name)
+    }
+    assert indices == {clip.id: ["ab".index(label) for label in clip.labels] for clip in clips}
+    assert sum(made.records.values()) == len(clips)
 
 
 def test_every_clip_is_written_once_in_its_split(
