@@ -22,7 +22,7 @@ ARROWS = {
     "datasets": {"video"},  # the demo's videos are encoded
     "records": {"datasets", "video"},
     "clips": {"records", "video"},
-    "training": {"models", "clips", "records"},
+    "training": {"models", "clips", "records", "evaluation"},  # average precision, on multi-label data
     "finished_model": {"models", "checkpoints", "clips"},
     "evaluation": set(),
     "serving": {"finished_model", "clips"},

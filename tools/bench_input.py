@@ -1,4 +1,4 @@
-"""Measure the way from a video file to records: decoding, encoding, two workers against one, memory.
+"""Measure the way from a video file to batches: decoding, encoding, two workers against one, memory, the pipeline.
 
 Both sides of each case alternate in one run after a warm-up. One JSON line per case: medians, and the median and
 range of the ratios run by run, above 1 where the first side does more in the same time. Speeds of decoding count
@@ -8,6 +8,9 @@ CPU seconds of one process with one decoder thread; those of workers count secon
   record   clips to records with JPEG, against bare PyAV and the same JPEG encoding
   workers  clips per second of two processes, against one
   memory   largest resident size of a process that writes the records of a long video
+  pipeline clips per second of batches for training, 64 frames of records of 250, against bare decoding of as many
+           frames by TensorFlow into one tensor, whole pictures of bytes, on as many threads; also by CPU-second, for
+           float16 and bfloat16, and how many frames of a record are decoded for a clip
 
 Without --videos it makes an H.264 video of 1280x720 and one of 320x240, ten seconds each. Example:
 
@@ -17,6 +20,7 @@ Without --videos it makes an H.264 video of 1280x720 and one of 320x240, ten sec
 
 import argparse
 import io
+import itertools
 import json
 import os
 import platform
@@ -28,19 +32,24 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import av
 import numpy as np
 
 from keras_i3d.datasets.dataset import LabelledClip, VideoDataset
-from keras_i3d.records import clip_file, coding
+from keras_i3d.records import clip_file, coding, schema, tfrecord
 from keras_i3d.records.clip_file import ClipTask
 from keras_i3d.records.making import make_tfrecords
 from keras_i3d.records.settings import RecordSettings
 from keras_i3d.video import decode, encode
 
-CASES = ("decode", "record", "workers", "memory")
+CASES = ("decode", "record", "workers", "memory", "pipeline")
 SHORT_SIDE = 256
+RECORD_FRAMES, CLIP_FRAMES = 250, 64
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 
 def main() -> None:
@@ -50,10 +59,11 @@ def main() -> None:
     parser.add_argument("--cases", nargs="+", choices=CASES, default=CASES, help="default: all")
     parser.add_argument("--runs", type=int, default=7, help="alternating runs of both sides (default: %(default)s)")
     parser.add_argument("--clips", type=int, default=200, help="of the case workers (default: %(default)s)")
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of the case pipeline (default: all)")
     parser.add_argument("--hours", type=float, default=1.0, help="of the case memory (default: %(default)s)")
     arguments = parser.parse_args()
-    if min(arguments.runs, arguments.clips) < 1 or arguments.hours <= 0:
-        parser.error("--runs and --clips must be at least 1, --hours above 0")
+    if min(arguments.runs, arguments.clips, arguments.threads) < 1 or arguments.hours <= 0:
+        parser.error("--runs, --clips and --threads must be at least 1, --hours above 0")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         videos = [Path(video) for video in arguments.videos or ()] or list(_made(folder))
@@ -71,6 +81,9 @@ def main() -> None:
             report("workers", alternate(two, one, min(arguments.runs, 3), time.monotonic), clips=arguments.clips)
         if "memory" in arguments.cases:
             _memory(folder, arguments.hours)
+        if "pipeline" in arguments.cases:
+            for video in videos:
+                _pipeline(folder, video, arguments.runs, arguments.threads)
 
 
 def _made(folder: Path) -> Iterator[Path]:
@@ -160,6 +173,87 @@ def _repeat(content: bytes, target: Path, times: int) -> None:
                 packet.pts, packet.dts = packet.pts + bool(number) * length, packet.dts + bool(number) * length
                 packet.stream = out
                 copy.mux(packet)
+
+
+def _pipeline(folder: Path, video: Path, runs: int, threads: int) -> None:
+    """Compare batches for training with bare decoding, and count the frames that are decoded."""
+    from keras_i3d import quiet
+
+    quiet.import_tensorflow()
+    import tensorflow as tf
+
+    from keras_i3d.clips import pipeline
+
+    frames = list(_repeated(_bare(video), RECORD_FRAMES))
+    shards = [str(folder / f"{video.name}-{number}.tfrecord") for number in range(4)]
+    for shard in shards:
+        _write_records(shard, [[coding.encode_jpeg(frame, 95) for frame in frames]] * 16, frames[0].shape[:2])
+    for dtype in pipeline.TRANSFER_DTYPES:
+        ours = pipeline.training_clips(shards, frames=CLIP_FRAMES, batch_size=6, transfer_dtype=dtype)
+        sides = (partial(_paces, ours, 6, threads), partial(_paces, _bare_clips(shards), 1, threads))
+        paces = [[side() for side in sides] for _ in range(runs)]
+        for index, name in enumerate(("clock", "cpu")):
+            facts = {"video": video.name, "dtype": dtype, "threads": threads, "tensorflow": tf.__version__}
+            rates = tuple([pair[side][index] for pair in paces] for side in range(2))
+            report("pipeline", rates, seconds=name, jpeg_bytes=round(_mean_size(frames)), **facts)
+    show("pipeline", video=video.name, record_frames=RECORD_FRAMES, frames_decoded_for_a_clip=_decoded(folder, frames))
+
+
+def _repeated(frames: Iterator[np.ndarray], count: int) -> Iterator[np.ndarray]:
+    return itertools.islice(itertools.cycle(frames), count)
+
+
+def _mean_size(frames: list[np.ndarray]) -> float:
+    return statistics.mean(len(coding.encode_jpeg(frame, 95)) for frame in frames)
+
+
+def _write_records(path: str, records: Iterable[list[bytes]], size: tuple[int, int]) -> None:
+    with open(path, "wb") as file:  # noqa: PTH123
+        for number, jpegs in enumerate(records):
+            source = schema.Source(str(number), "bench", f"{number}.mp4", 0, "a", ("train",))
+            tfrecord.write(file, schema.to_example(source, schema.Pictures(size, 25.0, 0.0, len(jpegs), jpegs=jpegs)))
+
+
+def _bare_clips(shards: list[str]) -> "tf.data.Dataset":
+    """Decode as many frames as a clip has, by TensorFlow's own means, into one tensor of bytes."""
+    import tensorflow as tf
+
+    def decoded(record: "tf.Tensor") -> "tf.Tensor":
+        return schema.decode_images(schema.parse(record, ("rgb",))["rgb"][:CLIP_FRAMES], "rgb")
+
+    records = tf.data.TFRecordDataset(shards).repeat()
+    return records.map(decoded, num_parallel_calls=tf.data.AUTOTUNE).prefetch(6)
+
+
+def _paces(dataset: "tf.data.Dataset", clips: int, threads: int) -> tuple[float, float]:
+    """Return how many clips come per second of the clock and of the CPU, once they flow; `clips` lie in an element."""
+    import tensorflow as tf
+
+    options = tf.data.Options()
+    options.threading.private_threadpool_size = threads
+    options.threading.max_intra_op_parallelism = 1
+    elements = iter(dataset.with_options(options))
+    for _ in range(24 // clips):
+        next(elements)
+    clock, cpu = time.monotonic(), time.process_time()
+    for _ in range(120 // clips):
+        next(elements)
+    return 120 / (time.monotonic() - clock), 120 / (time.process_time() - cpu)
+
+
+def _decoded(folder: Path, frames: list[np.ndarray]) -> int:
+    """Count the frames of a record without which its middle clip cannot be had.
+
+    Each of as many records as there are frames lacks another one, and those that fail are counted.
+    """
+    from keras_i3d.clips import pipeline
+
+    jpegs = [coding.encode_jpeg(frame, 95) for frame in frames]
+    lacking = ([*jpegs[:index], b"no picture", *jpegs[index + 1 :]] for index in range(len(jpegs)))
+    path = str(folder / "lacking.tfrecord")
+    _write_records(path, lacking, frames[0].shape[:2])
+    clips = pipeline.centre_clips([path], frames=CLIP_FRAMES, size=224, batch_size=1)
+    return len(jpegs) - sum(1 for _ in clips.ignore_errors())
 
 
 def alternate(

@@ -49,5 +49,25 @@ def whole_video(available: Any, most: int = WHOLE_VIDEO_FRAMES, multiple: int = 
     return _looped(tf.maximum(available - length, 0) // 2, available, length)
 
 
+def spread_clip(available: Any, frames: int, number: Any, count: int, most: int | None = None) -> Any:
+    """Return the indices of one of several clips that lie evenly over a video, from its first to its last frame.
+
+    Args:
+        available: int32 scalar, frames in the video, at least 1.
+        frames: Frames of the clip.
+        number: Integer scalar in [0, count), which of the clips.
+        count: How many clips there are; of one alone it is the middle one.
+        most: Frames of the middle of the video that are seen at most; None for all.
+
+    Returns:
+        int32 tensor of shape (frames,), each in [0, available). Short videos start over from their first frame.
+    """
+    span = available if most is None else tf.minimum(available, most)
+    room = tf.maximum(span - frames, 0)
+    place = room // 2 if count == 1 else room * tf.cast(number, tf.int32) // (count - 1)
+    start = (available - span) // 2 + place
+    return _looped(start, available, frames)
+
+
 def _looped(start: Any, available: Any, frames: Any) -> Any:
     return (start + tf.range(frames)) % available

@@ -13,6 +13,8 @@ import tensorflow as tf
 from keras_i3d import streams
 from keras_i3d.streams import FLOW_BOUND
 
+CENTRE = (0.5, 0.5)  # place of the crop in tests
+
 
 def short_side_for(size: int) -> int:
     """Return the short side that frames are resized to before a crop of `size`: size x 256 / 224."""
@@ -24,31 +26,45 @@ def size_for(short_side: int) -> int:
     return max(1, int(short_side * 224 / 256 + 0.5))
 
 
-def resize_short_side(frames: Any, short_side: int, modality: str) -> Any:
-    """Resize frames, keeping their aspect; frames that have the short side already pass unchanged.
+def cut(frames: Any, size: int, modality: str, place: Any, short_side: Any) -> Any:
+    """Resize frames, keeping their aspect, and cut a square out of them.
 
-    Bilinear with antialiasing. Flow vectors are scaled with the picture they lie in.
+    Frames that have the short side already are cut alone. Others are resized bilinearly with antialiasing, no more
+    of them than the square, and flow vectors are scaled with the picture they lie in.
 
     Args:
-        frames: float32 tensor of shape (time, height, width, channels); flow in pixels.
-        short_side: Pixels of the shorter side of the result.
+        frames: float32 tensor of shape (time, height, width, channels); rgb in [0, 255], flow in pixels.
+        size: Height and width of the square.
         modality: ``"rgb"`` or ``"flow"``.
+        place: float tensor of shape (2,), each in [0, 1]: where between top and bottom, left and right.
+        short_side: int32 scalar, pixels of the shorter side before the cut, no fewer than `size`.
 
     Returns:
-        float32 tensor of shape (time, height', width', channels).
+        float32 tensor of shape (time, size, size, channels).
     """
-    height, width = tf.shape(frames)[1], tf.shape(frames)[2]
-    shorter = tf.minimum(height, width)
+    shorter = tf.reduce_min(tf.shape(frames)[1:3])
+    return tf.cond(
+        tf.equal(shorter, short_side),
+        lambda: crop(frames, size, place),
+        lambda: resize_and_crop(frames, size, modality, place, short_side),
+    )
 
-    def resized() -> Any:
-        ratio = short_side / shorter
-        new = tf.maximum(tf.cast(tf.floor(tf.cast([height, width], tf.float64) * ratio + 0.5), tf.int32), 1)
-        result = tf.image.resize(frames, new, antialias=True)
-        if modality == "flow":
-            result *= tf.cast(new[::-1] / [width, height], tf.float32)
-        return result
 
-    return tf.cond(shorter == short_side, lambda: frames, resized)
+def resize_and_crop(frames: Any, size: int, modality: str, place: Any, short_side: Any) -> Any:
+    """Do as `cut` does with frames that have another short side."""
+    sides = tf.shape(frames)[1:3]
+    ratio = short_side / tf.reduce_min(sides)
+    new = tf.maximum(tf.cast(tf.floor(tf.cast(sides, tf.float64) * ratio + 0.5), tf.int32), 1)
+    factors = tf.cast(new, tf.float32) / tf.cast(sides, tf.float32)
+    resized = tf.raw_ops.ScaleAndTranslate(
+        images=frames,
+        size=[size, size],
+        scale=factors,
+        translation=-tf.cast(corner(new, size, place), tf.float32),
+        kernel_type="triangle",
+        antialias=True,
+    )
+    return resized * factors[::-1] if modality == "flow" else resized
 
 
 def crop(frames: Any, size: int, place: Any) -> Any:
@@ -57,15 +73,28 @@ def crop(frames: Any, size: int, place: Any) -> Any:
     Args:
         frames: Tensor of shape (time, height, width, channels), no side shorter than `size`.
         size: Height and width of the square.
-        place: float tensor of shape (2,), each in [0, 1]: where between top and bottom, left and right.
+        place: As in `cut`.
 
     Returns:
         Tensor of shape (time, size, size, channels).
     """
-    room = tf.shape(frames)[1:3] - size
-    offset = tf.cast(tf.floor(tf.cast(room, tf.float32) * place + 0.5), tf.int32)
-    cut = frames[:, offset[0] : offset[0] + size, offset[1] : offset[1] + size]
-    return tf.ensure_shape(cut, (None, size, size, frames.shape[-1]))
+    top_left = corner(tf.shape(frames)[1:3], size, place)
+    square = frames[:, top_left[0] : top_left[0] + size, top_left[1] : top_left[1] + size]
+    return tf.ensure_shape(square, (None, size, size, frames.shape[-1]))
+
+
+def corner(sides: Any, size: int, place: Any) -> Any:
+    """Return top and left of a square in a picture.
+
+    Args:
+        sides: int32 tensor of shape (2,), height and width of the picture.
+        size: Of the square.
+        place: As in `cut`.
+
+    Returns:
+        int32 tensor of shape (2,).
+    """
+    return tf.cast(tf.floor(tf.cast(sides - size, tf.float32) * place + 0.5), tf.int32)
 
 
 def flip(frames: Any, modality: str) -> Any:
@@ -74,8 +103,13 @@ def flip(frames: Any, modality: str) -> Any:
     Args:
         frames: float32 tensor of shape (time, height, width, channels); flow symmetric about zero.
         modality: ``"rgb"`` or ``"flow"``.
+
+    Returns:
+        Tensor of the same shape.
     """
-    mirrored = tf.reverse(frames, axis=[2])
+    shape = tf.shape(frames)
+    rows = tf.reshape(frames, (-1, shape[2], frames.shape[3]))  # TensorFlow mirrors three axes faster than four
+    mirrored = tf.ensure_shape(tf.reshape(tf.reverse(rows, axis=[1]), shape), frames.shape)
     return mirrored * [-1.0, 1.0] if modality == "flow" else mirrored
 
 
@@ -83,13 +117,20 @@ def scale(frames: Any, modality: str) -> Any:
     """Bring values to [-1, 1].
 
     Args:
-        frames: float32 tensor; rgb in [0, 255], flow in pixels, cut at +-20.
+        frames: Tensor; rgb in [0, 255], float32 or uint8, flow in pixels, float32, cut at +-20.
         modality: ``"rgb"`` or ``"flow"``.
+
+    Returns:
+        float32 tensor of the same shape.
     """
     streams.channels(modality)
-    if modality == "rgb":
+    if modality == "flow":
+        return tf.clip_by_value(frames, -FLOW_BOUND, FLOW_BOUND) / FLOW_BOUND
+    if frames.dtype != tf.uint8:
         return frames / 127.5 - 1.0
-    return tf.clip_by_value(frames, -FLOW_BOUND, FLOW_BOUND) / FLOW_BOUND
+    # the same in one pass through the memory of a clip instead of three
+    bounds = {"min_range": -1.0, "max_range": 1.0, "mode": "MIN_COMBINED"}
+    return tf.raw_ops.Dequantize(input=tf.bitcast(frames, tf.quint8), **bounds)
 
 
 def testing_view(frames: Any, size: int, modality: str) -> Any:
@@ -103,23 +144,24 @@ def testing_view(frames: Any, size: int, modality: str) -> Any:
     Returns:
         float32 tensor of shape (time, size, size, channels) in [-1, 1].
     """
-    frames = resize_short_side(tf.cast(frames, tf.float32), short_side_for(size), modality)
-    return scale(crop(frames, size, tf.constant([0.5, 0.5])), modality)
+    return scale(cut(tf.cast(frames, tf.float32), size, modality, CENTRE, short_side_for(size)), modality)
 
 
-def training_view(frames: Any, size: int, modality: str, *, place: Any, mirrored: Any) -> Any:
-    """Prepare frames for training: resize, crop where told, flip where told, scale.
+def testing_views(frames: Any, size: int, modality: str, count: int) -> Any:
+    """Prepare frames as in `testing_view`, but with several crops, evenly spread along the longer side.
 
     Args:
         frames: As in `testing_view`.
         size: Height and width of the result.
         modality: ``"rgb"`` or ``"flow"``.
-        place: As in `crop`.
-        mirrored: bool scalar.
+        count: How many crops; of one it is the centre.
 
     Returns:
-        As in `testing_view`.
+        float32 tensor of shape (time, count, size, size, channels) in [-1, 1].
     """
-    frames = resize_short_side(tf.cast(frames, tf.float32), short_side_for(size), modality)
-    frames = scale(crop(frames, size, place), modality)
-    return tf.cond(mirrored, lambda: flip(frames, modality), lambda: frames)
+    frames = tf.cast(frames, tf.float32)
+    is_wide = tf.shape(frames)[2] >= tf.shape(frames)[1]
+    shares = [number / (count - 1) for number in range(count)] if count > 1 else [0.5]
+    places = [tf.where(is_wide, [0.5, share], [share, 0.5]) for share in shares]
+    crops = [cut(frames, size, modality, place, short_side_for(size)) for place in places]
+    return scale(tf.stack(crops, axis=1), modality)

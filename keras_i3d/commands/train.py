@@ -1,12 +1,17 @@
-"""Train a network from scratch on records.
+"""Train a network on records, or straight on a folder or CSV of videos.
 
 Trains on the split train, and keeps the best epoch by the split val where the records have one. Writes
-best.keras and last.keras (keras_i3d.load_model opens them), labels.txt, recipe.json and history.json. The same
-command again goes on after the last finished epoch.
+best.keras and last.keras (keras_i3d.load_model opens them), labels.txt, recipe.json, history.json, steps.csv and
+events for TensorBoard. Killed at any moment, the same command goes on from the last saved state.
 
-  keras-i3d train --records records/ --output run/ --modality rgb
-  keras-i3d train --records records/ --output run/ --frames 16 --size 64     (minutes on a CPU)
+  keras-i3d train --records records/ --output run/ --recipe hmdb51-full      fine-tuning from Kinetics
+  keras-i3d train --records records/ --output run/ --weights kinetics --transfer fixed    a new last layer: minutes
+  keras-i3d train --videos videos/ --output run/ --frames 16 --size 64       from scratch, minutes on a CPU
   keras-i3d train --records records/ --output run/ --network c3d             (`keras-i3d models` lists them)
+
+Named recipes (each an option's values; options given beside change them):
+{RECIPES}
+All GPUs are used. For several machines start the same command on each, with TF_CONFIG set (README).
 """
 
 from __future__ import annotations
@@ -15,19 +20,74 @@ import argparse
 import dataclasses
 import os
 from pathlib import Path
+from typing import Any
 
 from keras_i3d import quiet
+from keras_i3d.training.execution import Execution
+from keras_i3d.training.named_recipes import NAMED, named
 from keras_i3d.training.recipe import Recipe
+
+__doc__ = __doc__.replace("{RECIPES}", "".join(f"  {name:22} {text}\n" for name, (_, text) in NAMED.items()))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments: every field of the recipe is one."""
-    parser.add_argument("--records", metavar="DIR", required=True, help="folder that make-tfrecords wrote")
+    """Declare the command's arguments: every field of the recipe and of the execution is one."""
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--records", metavar="DIR", help="folder that make-tfrecords wrote")
+    source.add_argument(
+        "--videos",
+        metavar="PATH",
+        help="one folder per class, or a CSV (path,label,split); records are made of them in OUTPUT-records first",
+    )
     parser.add_argument("--output", metavar="DIR", required=True, help="run folder, new or empty")
-    parser.add_argument("--recipe", metavar="FILE", help="recipe.json to start from; the options below change it")
-    for field in dataclasses.fields(Recipe):
-        is_switch = isinstance(field.default, bool)
-        parser.add_argument(
+    parser.add_argument(
+        "--recipe", metavar="NAME|FILE", help="named recipe or recipe.json to start from; the options below change it"
+    )
+    recipe = parser.add_argument_group("recipe: what is trained, and how long")
+    _add_fields(recipe, Recipe)
+    _add_fields(parser.add_argument_group("execution: how it is computed"), Execution)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command."""
+    recipe = _recipe(arguments.recipe, _given(arguments, Recipe))
+    execution = Execution(**_given(arguments, Execution))
+    records = arguments.records or _records_of(arguments.videos, arguments.output, recipe)
+    history = train(records, arguments.output, recipe, execution=execution)
+    from keras_i3d.training.fit import best_epoch
+
+    best = best_epoch(history)
+    names = {"val_map": "val mAP", "val_top1": "val top-1", "top1": "training top-1"}
+    measure = next(name for name in names if name in best)
+    print(
+        f"{Path(arguments.output) / 'best.keras'}: epoch {best['epoch']:.0f} of {len(history)}, "
+        f"{names[measure]} {best[measure]:.1%}"
+    )
+    return 0
+
+
+def train(
+    records: str | os.PathLike,
+    output: str | os.PathLike,
+    recipe: Recipe,
+    *,
+    execution: Execution | None = None,
+    description: str = "training",
+) -> list[dict[str, float]]:
+    """Train reproducibly, on CPUs to the last bit; arguments, result and errors as in `keras_i3d.fit`."""
+    quiet.import_tensorflow()
+    from keras_i3d.training import determinism, fit
+
+    execution = execution or Execution()
+    if determinism.is_wanted(execution.repeatable):
+        determinism.repeat_exactly()
+    return fit.fit(records, output, recipe, execution=execution, description=description)
+
+
+def _add_fields(group: Any, kind: type) -> None:
+    for field in dataclasses.fields(kind):
+        is_switch = field.metadata["kind"] is bool
+        group.add_argument(
             "--" + field.name.replace("_", "-"),
             **({"action": argparse.BooleanOptionalAction} if is_switch else {"type": field.metadata["kind"]}),
             default=argparse.SUPPRESS,
@@ -35,26 +95,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         )
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Run the command."""
-    names = {field.name for field in dataclasses.fields(Recipe)}
-    given = {name: value for name, value in vars(arguments).items() if name in names}
-    recipe = dataclasses.replace(Recipe.read(arguments.recipe), **given) if arguments.recipe else Recipe(**given)
-    history = train(arguments.records, arguments.output, recipe)
-    from keras_i3d.training.fit import best_epoch
-
-    best = best_epoch(history)
-    value = f"val top-1 {best['val_top1']:.1%}" if "val_top1" in best else f"training top-1 {best['top1']:.1%}"
-    print(f"{Path(arguments.output) / 'best.keras'}: epoch {best['epoch']:.0f} of {len(history)}, {value}")
-    return 0
+def _given(arguments: argparse.Namespace, kind: type) -> dict[str, Any]:
+    names = {field.name for field in dataclasses.fields(kind)}
+    return {name: value for name, value in vars(arguments).items() if name in names}
 
 
-def train(
-    records: str | os.PathLike, output: str | os.PathLike, recipe: Recipe, *, description: str = "training"
-) -> list[dict[str, float]]:
-    """Train reproducibly to the last bit; arguments, result and errors as in `keras_i3d.fit`."""
-    quiet.import_tensorflow()
-    from keras_i3d.training import determinism, fit
+def _recipe(start: str | None, given: dict[str, Any]) -> Recipe:
+    if start is None:
+        return Recipe(**given)
+    if start in NAMED:
+        return named(start, **given)
+    if not Path(start).is_file():
+        raise ValueError(f"recipe must be a file or one of {', '.join(NAMED)}; got {start!r}")
+    return Recipe.read(start).changed(**given)
 
-    determinism.repeat_exactly()
-    return fit.fit(records, output, recipe, description=description)
+
+def _records_of(videos: str, output: str, recipe: Recipe) -> Path:
+    """Make records of a folder or table of videos beside the run folder; records that are there are kept."""
+    from keras_i3d.clips.transforms import short_side_for
+    from keras_i3d.datasets import read_folder, read_table
+    from keras_i3d.records.making import make_tfrecords
+    from keras_i3d.records.settings import RecordSettings
+
+    dataset = read_folder(videos) if Path(videos).is_dir() else read_table(videos)
+    folder = Path(output).with_name(f"{Path(output).name}-records")
+    flow = "none" if recipe.modality == "rgb" else "tvl1"
+    make_tfrecords(dataset, folder, RecordSettings(short_side=short_side_for(recipe.size), flow=flow))
+    return folder

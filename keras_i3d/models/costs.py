@@ -99,16 +99,16 @@ def training_memory(
         raise ValueError(f"unknown optimiser {optimiser!r}; known: {', '.join(OPTIMISER_SLOTS)}")
     trainable, total = parameters(model)
     whole = graph(model, input_shapes)
-    kept = set(whole.inputs.values())
+    values = set(whole.inputs.values())
     for step in whole.steps:
-        kept.update(_kept(step))
+        values.update(kept(step))
     fixed = total + trainable * (1 + OPTIMISER_SLOTS[optimiser])
-    sizes = [tensor.size for tensor in kept]
+    sizes = [tensor.size for tensor in values]
     return TrainingMemory(FLOAT32 * fixed, round(FLOAT32 * (sum(sizes) + IN_FLIGHT * max(sizes))))
 
 
-def _kept(step: Step) -> tuple[Tensor, ...]:
-    """Return what the backward pass of a layer needs."""
+def kept(step: Step) -> tuple[Tensor, ...]:
+    """Return which of its inputs and outputs the backward pass of a layer needs."""
     layer = step.layer
     if isinstance(layer, (*_MULTIPLYING, layers.BatchNormalization, layers.Multiply)):
         return step.inputs

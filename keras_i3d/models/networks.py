@@ -145,8 +145,14 @@ def inputs_of(model: keras.Model) -> Any:
     return {tensor.name: tensor for tensor in model.inputs}
 
 
+def input_shapes(name: str, modality: str, *, frames: int, size: int) -> dict[str, tuple[int, ...]]:
+    """Return the shape of a clip, without the batch, by the names of a network's inputs; arguments as in `build`."""
+    taken = network(name).protocol(modality).streams
+    return {stream: (part.count(frames), size, size, streams.channels(stream)) for stream, part in taken.items()}
+
+
 def build(name: str, *, modality: str, frames: int, size: int, any_length: bool = True, **options: Any) -> keras.Model:
-    """Build a network for clips of a training protocol, from random weights.
+    """Build a network for clips of a training protocol.
 
     Args:
         name: Name of the network.
@@ -154,8 +160,8 @@ def build(name: str, *, modality: str, frames: int, size: int, any_length: bool 
         frames: Consecutive frames of the video that a clip covers.
         size: Height and width of a clip.
         any_length: Whether the time axis is left open, where the network lets it be.
-        **options: ``classes``, ``dropout_rate`` and what else the builder takes. ``time_plan`` is passed on to the
-            networks that have one.
+        **options: ``classes``, ``dropout_rate`` and what else the builder takes; ``weights`` are None unless given.
+            ``time_plan`` is passed on to the networks that have one.
 
     Raises:
         ValueError: An argument does not fit the network.
@@ -170,4 +176,4 @@ def build(name: str, *, modality: str, frames: int, size: int, any_length: bool 
         options["modality"] = modality
     if not chosen.has_time_plan:
         options.pop("time_plan", None)
-    return chosen.function()(weights=None, input_shape=shape, **options)
+    return chosen.function()(**{"weights": None, "input_shape": shape} | options)

@@ -36,13 +36,14 @@ class Selection:
     multi_label: bool = False
 
 
-def select(folder: str | os.PathLike, split: str) -> Selection:
+def select(folder: str | os.PathLike, split: str, *, may_be_damaged: bool = False) -> Selection:
     """Find the records of a split.
 
     Args:
         folder: Folder of records, or its URL.
         split: ``train``, ``val`` or ``test``; ``train2`` and so on where a data set has several divisions,
             of which ``train`` is the first.
+        may_be_damaged: Whether shards may have other sizes than the manifest says, because damage will be looked for.
 
     Raises:
         RecordError: The folder has no such records, a shard is missing, or one has not the size that the manifest
@@ -57,7 +58,7 @@ def select(folder: str | os.PathLike, split: str) -> Selection:
     name = split_name(part, division, divisions)
     names = [shard for shard, report in made.shards.items() if report.records.get(name)]
     for shard in names:
-        _check(folder, shard, made)
+        _check(folder, shard, made, may_be_damaged=may_be_damaged)
     return Selection(
         tuple(storage.join(folder, shard) for shard in names),
         made.records[name],
@@ -78,11 +79,11 @@ def has(made: Manifest, split: str) -> bool:
     return True
 
 
-def _check(folder: str | os.PathLike, name: str, made: Manifest) -> None:
+def _check(folder: str | os.PathLike, name: str, made: Manifest, *, may_be_damaged: bool) -> None:
     path = storage.join(folder, name)
     if not storage.exists(path):
         raise RecordError(f"{path}: is missing; the same `make-tfrecords` again writes it anew")
-    if not is_as_left(path, made.shards[name]):
+    if not may_be_damaged and not is_as_left(path, made.shards[name]):
         raise RecordError(
             f"{path}: has {storage.size(path)} bytes where the manifest says {made.shards[name].size}; "
             "the same `make-tfrecords` again writes it anew"

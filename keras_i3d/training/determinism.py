@@ -18,3 +18,8 @@ def repeat_exactly() -> None:
     tf.config.experimental.enable_op_determinism()
     if tf.config.threading.get_inter_op_parallelism_threads() != 1:
         tf.config.threading.set_inter_op_parallelism_threads(1)
+
+
+def is_wanted(repeatable: bool | None) -> bool:
+    """Tell whether to call `repeat_exactly`: as one likes, by default where there is no GPU."""
+    return not tf.config.list_physical_devices("GPU") if repeatable is None else repeatable

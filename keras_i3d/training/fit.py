@@ -1,38 +1,42 @@
 """Train a network on records, into a run folder.
 
-A run folder holds ``best.keras`` and ``last.keras`` (without optimiser), ``recipe.json``,
-``labels.txt``, ``preparation.json`` and ``history.json``. While the run lasts ``checkpoint.keras`` keeps the
-state of the last finished epoch; the same call goes on from there.
+A run folder holds ``best.keras`` and ``last.keras`` (without optimiser), ``recipe.json``, ``labels.txt``,
+``preparation.json``, ``history.json`` (a line for each epoch), ``steps.csv`` (one for each update) and TensorBoard's
+events. While the run lasts ``state.h5`` keeps its state; the same call goes on from there.
 """
 
 from __future__ import annotations
 
-import json
+import contextlib
 import math
 import os
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
-import tensorflow as tf
+import numpy as np
 
-from keras_i3d import labels, progress, storage
-from keras_i3d.clips import pipeline, shard_files
+from keras_i3d import labels, progress
+from keras_i3d.clips import shard_files
 from keras_i3d.clips.preparation import Preparation
-from keras_i3d.errors import RecordError, TrainingError, first_line
-from keras_i3d.models import networks
-from keras_i3d.records import manifest, selection
+from keras_i3d.errors import OutputFolderError, TrainingError
 from keras_i3d.run_folder import claim
-from keras_i3d.training import objective, optimiser
-from keras_i3d.training.display import ShowProgress
+from keras_i3d.training import devices as machines
+from keras_i3d.training import schedule, start, state
+from keras_i3d.training.data import Data, Timed, check_batch
+from keras_i3d.training.devices import Devices
+from keras_i3d.training.display import Display
+from keras_i3d.training.execution import Execution
+from keras_i3d.training.journal import Journal, read_history
+from keras_i3d.training.loop import Tally
 from keras_i3d.training.recipe import FILE_NAME as RECIPE
-from keras_i3d.training.recipe import Recipe
+from keras_i3d.training.recipe import FIXED, Recipe
+from keras_i3d.training.trainee import Trainee, of_features, of_network
 from keras_i3d.whole_file import replacing, write_json
 
-HISTORY = "history.json"
-CHECKPOINT = "checkpoint.keras"
-RANDOM_STATES = "random_states.json"  # Keras leaves the state of dropout out of its files
+NOT_FINITE_IN_FLOAT16 = 8  # updates in a row that loss scaling may pass over
 
 
 def fit(
@@ -40,203 +44,231 @@ def fit(
     output: str | os.PathLike,
     recipe: Recipe | None = None,
     *,
+    execution: Execution | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     description: str = "training",
     verbose: bool = True,
 ) -> list[dict[str, float]]:
-    """Train a network from scratch on the recipe's split, validated on the ``val`` beside it where there is one.
+    """Train a network on the recipe's split, validated on the ``val`` beside it where there is one.
 
     One seed gives one run; to the last bit after `determinism.repeat_exactly`, which ``keras-i3d train`` calls.
-    The best epoch is the one of the highest top-1 accuracy on ``val``,
-    of several the one of the lowest loss; without ``val`` it is the last.
+    The best epoch is the one of the highest top-1 accuracy on ``val`` (of multi-label data, of the highest mean
+    average precision), of several the one of the lowest loss; without ``val`` it is the last. All GPUs of the machine
+    are used; several machines where ``TF_CONFIG`` names them, with an output folder that all of them see.
 
     Args:
         records: Folder that ``make-tfrecords`` wrote.
         output: Run folder: new, empty, or an earlier run of the same recipe, which goes on.
         recipe: The hyper-parameters.
-        callbacks: Further Keras callbacks.
+        execution: How to compute.
+        callbacks: Further Keras callbacks; ``self.model`` ends in the logits.
         description: What stands before the progress bar.
         verbose: Whether to show the bar, and a line for each epoch.
 
     Returns:
-        For each epoch ``loss`` and ``top1``, with ``val_loss`` and ``val_top1`` where there is a split ``val``.
+        For each epoch ``loss``, ``top1`` and ``learning_rate``, with ``val_loss`` and ``val_top1`` where there is a
+        split ``val``, and ``val_map`` of multi-label data.
 
     Raises:
-        RecordError: The records lack the stream or the clips that the recipe asks for.
+        ValueError: The batch cannot be dealt to the devices, or the weights are another network's.
+        RecordError: The records lack the stream or the clips that the recipe asks for, or are damaged.
         OutputFolderError: The output folder holds something else.
         TrainingError: The loss is not a number.
+        ClusterError: The machines of ``TF_CONFIG`` do not come together.
     """
-    recipe = recipe or Recipe()
-    protocol = networks.network(recipe.network).protocol(recipe.modality)
-    made = manifest.read(records)
-    for modality in protocol.modalities:
-        selection.check_fits(records, made, modality=modality)
-    data = _Data(records, made, recipe)
-    class_names = labels.read(storage.join(records, labels.FILE_NAME))
-
-    settings = {"recipe": recipe.to_json(), "records": made.settings, "dataset": made.dataset["digest"]}
-    with claim(output, "train", settings) as folder:
+    recipe, execution = recipe or Recipe(), execution or Execution()
+    devices = machines.here()
+    if recipe.transfer == FIXED and devices.workers > 1:
+        raise ValueError("transfer 'fixed' trains one layer, which one machine does in minutes; unset TF_CONFIG")
+    if recipe.transfer != FIXED:
+        check_batch(recipe.batch_size, devices)
+    data = Data(records, recipe, on_damage=execution.on_damage)
+    settings = {
+        "recipe": recipe.to_json(),
+        "records": data.manifest.settings,
+        "dataset": data.manifest.dataset["digest"],
+    }
+    with _claimed(output, settings, devices) as folder:
         history = read_history(folder)
-        if len(history) >= recipe.epochs and (folder / "last.keras").is_file():
+        if (folder / "last.keras").is_file() and state.facts(folder) is None:
             return history
-        model = _start_or_resume(folder, recipe, len(class_names), data.steps)
-        labels.write(folder / labels.FILE_NAME, class_names)
-        write_json(folder / RECIPE, recipe.to_json())
-        Preparation(
-            recipe.modality, made.settings["fps"], made.settings["short_side"], recipe.size, recipe.network
-        ).write(folder)
-
-        done = int(model.optimizer.iterations) // data.steps
-        keeper = _Keeper(folder, history[:done], has_val=data.val is not None)
-        with progress.bar(description) as bar, shard_files.reading(records):
-            model.fit(
-                **data.arguments(first_epoch=done),
-                steps_per_epoch=data.steps,
-                initial_epoch=done,
-                epochs=recipe.epochs,
-                callbacks=[_StopOnNan(), keeper, *([ShowProgress(bar)] if verbose else []), *callbacks],
-                shuffle=False,  # the pipeline did
-                verbose=0,
-            )
-        if not keeper.has_val:
-            _save_plain(model, folder / "best.keras")
-        _save_plain(model, folder / "last.keras")
-        for name in (CHECKPOINT, RANDOM_STATES):
-            (folder / name).unlink()
-        return keeper.history
-
-
-def read_history(folder: Path) -> list[dict[str, float]]:
-    """Return the metrics of each finished epoch of a run folder."""
-    try:
-        return json.loads((folder / HISTORY).read_text("utf-8"))
-    except FileNotFoundError:
-        return []
-    except ValueError as error:
-        raise TrainingError(f"{folder / HISTORY}: damaged ({error}); delete the folder to start anew") from error
+        splits = [split for split in (data.train, data.val) if split]
+        reading = shard_files.reading(records, splits, modalities=data.modalities)
+        with progress.bar(description) as bar, reading:
+            run = _Run(folder, data, recipe, execution, devices, callbacks, bar if verbose else None)
+            with contextlib.closing(run.journal):
+                return run.go()
 
 
 def best_epoch(history: Sequence[dict[str, float]]) -> dict[str, float]:
     """Return the metrics of the epoch that ``best.keras`` is of."""
-    if "val_top1" not in history[-1]:
+    if "val_loss" not in history[-1]:
         return history[-1]
-    return max(history, key=lambda entry: (entry["val_top1"], -entry["val_loss"]))
+    measure = "val_map" if "val_map" in history[-1] else "val_top1"
+    return max(history, key=lambda entry: (entry[measure], -entry["val_loss"]))
 
 
-class _Data:
-    """The records of a recipe: those to train on, and those to validate on, or None."""
+@contextlib.contextmanager
+def _claimed(output: str | os.PathLike, settings: dict[str, Any], devices: Devices) -> Iterator[Path]:
+    """Claim the run folder in the first process; the others wait until it has."""
+    if not devices.is_first:
+        devices.agree(1)
+        if not Path(output).is_dir():
+            raise OutputFolderError(f"{output}: is not seen by worker {devices.worker}; all need the same folder")
+        yield Path(output)
+        return
+    with claim(output, "train", settings) as folder:
+        devices.agree(1)
+        yield folder
 
-    def __init__(self, records: str | os.PathLike, made: manifest.Manifest, recipe: Recipe) -> None:
-        self._recipe = recipe
-        self._protocol = networks.network(recipe.network).protocol(recipe.modality)
-        self.train = selection.select(records, recipe.split)
-        self.steps = self.train.records // recipe.batch_size
-        if not self.steps:
-            raise RecordError(
-                f"{records}: split {recipe.split!r} has {self.train.records} clips, fewer than one batch of "
-                f"{recipe.batch_size}"
-            )
-        val = recipe.split.replace("train", "val")
-        self.val = selection.select(records, val) if selection.has(made, val) else None
 
-    def arguments(self, *, first_epoch: int) -> dict[str, Any]:
-        """Return the arguments of Keras's fit that feed it."""
+class _Run:
+    """One run, from its first step or from where it was stopped."""
+
+    def __init__(
+        self,
+        folder: Path,
+        data: Data,
+        recipe: Recipe,
+        execution: Execution,
+        devices: Devices,
+        callbacks: Sequence[keras.callbacks.Callback],
+        bar: progress.Bar | None,
+    ) -> None:
+        self._folder, self._data, self._recipe = folder, data, recipe
+        self._execution, self._devices = execution, devices
+        self._steps_of_epoch = max(1, data.batches // recipe.accumulation)
+        self._steps = recipe.steps or recipe.epochs * self._steps_of_epoch
+        self._display = Display(bar, math.ceil(self._steps / self._steps_of_epoch))
+        make = of_features if recipe.transfer == FIXED else of_network
+        self._trainee: Trainee = make(data, recipe, execution, devices, folder, self._display)
+        self._callbacks = keras.callbacks.CallbackList(list(callbacks), model=self._trainee.model)
+        self._callbacks.set_params({"epochs": self._display.epochs, "steps": self._steps_of_epoch})
+        self._step, self._history, self._tally, self._rate = 0, [], Tally(), 0.0
+        self._resume()
+        self._not_finite = 0
+        self.journal = Journal(folder, self._step, tensorboard=execution.tensorboard, is_written=devices.is_first)
+
+    def go(self) -> list[dict[str, float]]:
+        """Train to the end; returns the history."""
+        self._write_facts()
+        self._callbacks.on_train_begin()
+        self._trainee.model.stop_training = False
+        batches = Timed(iter(self._trainee.training_batches(self._step * self._recipe.accumulation)), time.monotonic)
+        self._display.begin(self._steps, self._step)
+        started, first = time.monotonic(), self._step
+        while self._step < self._steps and not self._is_over():
+            if self._step % self._steps_of_epoch == 0:
+                self._callbacks.on_epoch_begin(len(self._history))
+            self._update(batches)
+            self._display.waited(self._step - first, batches.seconds / (time.monotonic() - started))
+            is_end = self._step % self._steps_of_epoch == 0 or self._step == self._steps
+            if is_end or self._step % self._execution.checkpoint_steps == 0:
+                self._check_weights()
+                self._end_epoch() if is_end else self._save_state()
+        self._callbacks.on_train_end()
+        self._finish()
+        return self._history
+
+    def _resume(self) -> None:
+        facts = state.facts(self._folder)
+        if facts is not None:
+            state.restore(self._folder, self._trainee.variables())
+            self._step, self._history, self._tally = facts["step"], facts["history"], Tally(**facts["tally"])
+        if not self._devices.agree(self._step):
+            raise TrainingError(f"{self._folder}: the workers see different states; all need the same folder")
+
+    def _update(self, batches: Timed) -> None:
+        place = self._step % self._steps_of_epoch
+        self._callbacks.on_train_batch_begin(place)
+        self._rate, started = self._learning_rate(), time.monotonic()
+        tally = self._trainee.loop.update(batches, self._rate)
+        self._step += 1
+        self._check_finite(tally.loss)
+        if math.isfinite(tally.loss):
+            self._tally.add(tally)
+        numbers = tally.numbers()
+        speed = tally.clips / max(time.monotonic() - started, 1e-9)
+        self.journal.step(self._step, numbers | {"learning_rate": self._rate}, speed)
+        self._display.step(len(self._history) + 1, self._tally.numbers(), speed)
+        self._callbacks.on_train_batch_end(place, numbers)
+
+    def _learning_rate(self) -> float:
         recipe = self._recipe
-        clip = {
-            "frames": recipe.frames,
-            "size": recipe.size,
-            "batch_size": recipe.batch_size,
-            "modalities": self._protocol.streams,
-        }
-        train = pipeline.training_clips(
-            self.train, flips=recipe.flips, seed=recipe.seed, first_epoch=first_epoch, **clip
+        losses = [entry.get("val_loss", entry["loss"]) for entry in self._history]
+        return recipe.scaled_learning_rate * schedule.factor(
+            recipe.schedule,
+            self._step,
+            self._steps,
+            warmup_steps=recipe.warmup_steps,
+            divisions=schedule.plateaus(losses, recipe.plateau_epochs),
         )
-        if self.val is None:
-            return {"x": self._fed(train)}
-        return {
-            "x": self._fed(train),
-            "validation_data": self._fed(pipeline.centre_clips(self.val, **clip)),
-            "validation_steps": math.ceil(self.val.records / recipe.batch_size),
-        }
 
-    def _fed(self, batches: tf.data.Dataset) -> tf.data.Dataset:
-        """Give a network of one stream the stream, of several all of them by name, and the targets beside."""
-        recipe = self._recipe
+    def _check_finite(self, loss: float) -> None:
+        self._not_finite = 0 if math.isfinite(loss) else self._not_finite + 1
+        if self._not_finite > (NOT_FINITE_IN_FLOAT16 if self._trainee.scales_loss else 0):
+            raise self._diverged(f"the loss is {loss} at step {self._step}")
 
-        def pair(inputs: dict[str, Any], label: Any) -> tuple[Any, Any]:
-            x = inputs if len(inputs) > 1 else inputs[recipe.modality]
-            return x, objective.targets(label, self._protocol, recipe.frames)
+    def _check_weights(self) -> None:
+        """Refuse to keep weights that the last update spoilt: the loss of its clips, taken before it, was finite."""
+        if not all(np.isfinite(variable).all() for variable in state.values({"": self._trainee.whole.variables})[""]):
+            raise self._diverged(f"the weights are no numbers after step {self._step}")
 
-        return batches.map(pair)
+    def _diverged(self, what: str) -> TrainingError:
+        facts = state.facts(self._folder)
+        kept = f"the state of step {facts['step']} is kept" if facts else "no state was kept yet"
+        return TrainingError(f"{what}; {kept}; a lower --learning-rate is what usually helps")
 
+    def _end_epoch(self) -> None:
+        entry = {"epoch": len(self._history) + 1} | self._tally.numbers() | {"learning_rate": self._rate}
+        with self._trainee.averaged():
+            entry |= self._trainee.validated()
+            self._history.append(entry)
+            if self._data.val and best_epoch(self._history) is entry:
+                self._save_network("best.keras")
+        self._tally = Tally()
+        self.journal.epoch(self._step, self._history)
+        self._display.epoch(entry["epoch"], entry)
+        self._save_state()
+        self._callbacks.on_epoch_end(entry["epoch"] - 1, {name: entry[name] for name in entry if name != "epoch"})
 
-def _start_or_resume(folder: Path, recipe: Recipe, classes: int, steps: int) -> keras.Model:
-    if (folder / CHECKPOINT).is_file():
-        try:
-            model = keras.saving.load_model(folder / CHECKPOINT)
-            all_states = json.loads((folder / RANDOM_STATES).read_text("utf-8"))
-            states = all_states[int(model.optimizer.iterations) // steps - 1]
-        except Exception as error:  # Keras raises many kinds
-            raise TrainingError(
-                f"{folder}: the state of the stopped run is damaged ({first_line(error)}); delete it to start anew"
-            ) from error
-        for variable, state in zip(_random_states(model), states, strict=True):
-            variable.assign(state)
-        return model
-    keras.utils.set_random_seed(recipe.seed)
-    network = networks.build(
-        recipe.network,
-        modality=recipe.modality,
-        frames=recipe.frames,
-        size=recipe.size,
-        time_plan=recipe.time_plan,
-        classes=classes,
-        dropout_rate=recipe.dropout_rate,
-        batch_norm_momentum=recipe.batch_norm_momentum,
-    )
-    protocol = networks.network(recipe.network).protocol(recipe.modality)
-    return objective.compiled(network, optimiser.build(recipe, steps * recipe.epochs), protocol)
+    def _is_over(self) -> bool:
+        if self._trainee.model.stop_training:
+            return True
+        patience, history = self._recipe.patience, self._history
+        if not patience or not history or self._tally.clips:
+            return False
+        return self._data.val is not None and len(history) - best_epoch(history)["epoch"] >= patience
 
+    def _save_state(self) -> None:
+        self.journal.flush()
+        facts = {"step": self._step, "history": self._history, "tally": vars(self._tally)}
+        values = state.values(self._trainee.variables())  # all processes: reading may ask the others
+        if self._devices.is_first:
+            state.save(self._folder, values, facts)
 
-def _random_states(model: keras.Model) -> list[keras.Variable]:
-    return [variable for variable in model.non_trainable_variables if "seed_generator_state" in variable.path]
+    def _write_facts(self) -> None:
+        if not self._devices.is_first:
+            return
+        made, recipe = self._data.manifest, self._recipe
+        labels.write(self._folder / labels.FILE_NAME, self._data.class_names)
+        write_json(self._folder / RECIPE, recipe.to_json())
+        preparation = Preparation(
+            recipe.modality, made.settings["fps"], made.settings["short_side"], recipe.size, recipe.network
+        )
+        preparation.write(self._folder)
 
+    def _save_network(self, name: str) -> None:
+        network = self._trainee.finished()
+        if self._devices.is_first:
+            with replacing(self._folder / name) as aside, start.unfrozen(network):
+                network.save(aside, overwrite=True)
 
-def _save_plain(model: keras.Model, path: Path) -> None:
-    """Save a model without its optimiser, whole or not at all."""
-    _save(objective.finished(model), path)
-
-
-def _save(model: keras.Model, path: Path) -> None:
-    with replacing(path) as aside:
-        model.save(aside, overwrite=True)
-
-
-class _Keeper(keras.callbacks.Callback):
-    """Keep, after each epoch, the metrics, the best model, and what a later call needs to go on."""
-
-    def __init__(self, folder: Path, history: list[dict[str, float]], *, has_val: bool) -> None:
-        super().__init__()
-        self.folder, self.history, self.has_val = folder, history, has_val
-        before = folder / RANDOM_STATES
-        self.random_states = json.loads(before.read_text("utf-8"))[: len(history)] if history else []
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        entry = {"epoch": epoch + 1} | objective.numbers(logs)
-        self.history.append(entry)
-        if self.has_val and best_epoch(self.history) is entry:
-            _save_plain(self.model, self.folder / "best.keras")
-        write_json(self.folder / HISTORY, self.history)
-        self.random_states.append([state.numpy().tolist() for state in _random_states(self.model)])
-        write_json(self.folder / RANDOM_STATES, self.random_states)
-        _save(self.model, self.folder / CHECKPOINT)
-
-
-class _StopOnNan(keras.callbacks.Callback):
-    """Stop a run whose loss is no longer a number."""
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        loss = (logs or {}).get("loss", 0.0)
-        if not math.isfinite(loss):
-            step = int(self.model.optimizer.iterations)
-            raise TrainingError(f"the loss is {loss} at step {step}; a lower --learning-rate is what usually helps")
+    def _finish(self) -> None:
+        with self._trainee.averaged():
+            if self._data.val is None:
+                self._save_network("best.keras")
+            self._save_network("last.keras")
+        if self._devices.is_first:
+            state.remove(self._folder)
+        self._devices.agree(self._step)

@@ -1,4 +1,4 @@
-"""The optimiser and the learning rate's course that a recipe asks for."""
+"""The optimiser that a recipe asks for; its learning rate is set at each step (`keras_i3d.training.schedule`)."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import keras
 
 from keras_i3d.training.recipe import Recipe
 
-SGD_MOMENTUM = 0.9  # Carreira & Zisserman 2017, section 2.5
 
-
-def build(recipe: Recipe, steps: int) -> keras.Optimizer:
+def build(recipe: Recipe, *, loss_scaling: bool = False) -> keras.Optimizer:
     """Build the optimiser of a run.
 
     Args:
-        recipe: Which one, and its learning rate.
-        steps: Steps of the whole run, over which the learning rate falls to 0.
+        recipe: Which one, its momentum, and that of the weights' moving average.
+        loss_scaling: Whether to scale the loss, which training in float16 needs.
     """
-    schedule = keras.optimizers.schedules.CosineDecay(recipe.learning_rate, steps)
+    average = {"use_ema": True, "ema_momentum": recipe.average_momentum} if recipe.average_momentum else {}
     if recipe.optimiser == "adam":
-        return keras.optimizers.Adam(schedule)
-    return keras.optimizers.SGD(schedule, momentum=SGD_MOMENTUM)
+        optimiser = keras.optimizers.Adam(recipe.learning_rate, **average)
+    else:
+        optimiser = keras.optimizers.SGD(recipe.learning_rate, momentum=recipe.momentum, **average)
+    return keras.optimizers.LossScaleOptimizer(optimiser) if loss_scaling else optimiser

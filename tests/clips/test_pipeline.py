@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 from coded_records import SIZE, STEP, batches, garbled, places, record, shades, shown, write_shard
 
+from keras_i3d.clips.augmentation import Augmentation
 from keras_i3d.clips.pipeline import centre_clips, training_clips, whole_videos
 from keras_i3d.protocol import Frames
 from keras_i3d.records import schema
@@ -159,7 +160,7 @@ def test_both_streams_get_the_same_crop_and_flip(placed: list[str]) -> None:
 
 
 def test_without_flips_nothing_is_mirrored(placed: list[str]) -> None:
-    for inputs, _ in batches(placed, 4, batch_size=16, flips=False):
+    for inputs, _ in batches(placed, 4, batch_size=16, augmentation=Augmentation(flips=False)):
         assert (np.diff(inputs["rgb"].mean(axis=(1, 2)), axis=1)[..., 0] > 0).all()
 
 
@@ -174,7 +175,7 @@ def test_both_streams_get_the_same_frames(tmp_path: Path, fields: int) -> None:
     clip = record(0, shades(20), shades(20)[:fields, ..., :2])
     path = write_shard(tmp_path / "shard", [clip] * 30)
     starts = set()
-    for inputs, _ in batches([path], 6, frames=7, modalities=("rgb", "flow"), flips=False):
+    for inputs, _ in batches([path], 6, frames=7, modalities=("rgb", "flow"), augmentation=Augmentation(flips=False)):
         for rgb, flow in zip(inputs["rgb"], inputs["flow"], strict=True):
             indices = shown(rgb)
             assert indices == shown(flow)
@@ -188,7 +189,7 @@ def test_a_short_video_is_looped(tmp_path: Path) -> None:
     path = write_shard(tmp_path / "shard", [record(0, shades(3))])
     ((inputs, _),) = batches([path], 1, frames=8, batch_size=1)
     assert shown(inputs["rgb"][0]) == [0, 1, 2, 0, 1, 2, 0, 1]
-    ((inputs, _),) = centre_clips([path], frames=8, size=SIZE, batch_size=1).as_numpy_iterator()
+    ((inputs, _, _),) = centre_clips([path], frames=8, size=SIZE, batch_size=1).as_numpy_iterator()
     assert shown(inputs["rgb"][0]) == [0, 1, 2, 0, 1, 2, 0, 1]
 
 
@@ -196,7 +197,7 @@ def test_only_frames_that_are_used_are_decoded(tmp_path: Path) -> None:
     clip = record(3, shades(20), shades(20)[..., :2])
     modalities = ("rgb", "flow")
     path = write_shard(tmp_path / "centre", [garbled(clip, range(7, 12))])
-    ((inputs, label),) = centre_clips(
+    ((inputs, label, _),) = centre_clips(
         [path], frames=5, size=SIZE, batch_size=1, modalities=modalities
     ).as_numpy_iterator()
     assert shown(inputs["rgb"][0]) == shown(inputs["flow"][0]) == [7, 8, 9, 10, 11]
@@ -222,26 +223,133 @@ def test_larger_frames_are_resized_and_flow_with_them(tmp_path: Path) -> None:
     field = np.full((4, 32, 48, 2), 255, np.uint8)  # 20 pixels per frame, both ways
     path = write_shard(tmp_path / "shard", [record(0, frames, field)])
     options = {"frames": 4, "size": SIZE, "batch_size": 1, "modalities": ("rgb", "flow")}
-    for dataset in (training_clips([path], flips=False, **options), centre_clips([path], **options)):
-        ((inputs, _),) = dataset.take(1).as_numpy_iterator()
+    unflipped = Augmentation(flips=False)
+    for dataset in (training_clips([path], augmentation=unflipped, **options), centre_clips([path], **options)):
+        ((inputs, *_),) = dataset.take(1).as_numpy_iterator()
         np.testing.assert_allclose(inputs["rgb"], 100 / 127.5 - 1, atol=0.01)  # JPEG of flat grey
         np.testing.assert_allclose(inputs["flow"], 0.5, atol=1e-5)  # float32
 
 
 def test_centre_clips_give_every_video_once_in_order(numbered: list[str]) -> None:
     dataset = centre_clips(numbered, frames=4, size=SIZE, batch_size=4)
-    found = [label.tolist() for _, label in dataset.as_numpy_iterator()]
-    assert found == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11], [12, 13, 14]]
-    assert_equal(list(dataset.as_numpy_iterator()), list(dataset.as_numpy_iterator()))
+    found = list(dataset.as_numpy_iterator())
+    assert [label.tolist() for _, label, _ in found] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11], [12, 13, 14, 12]]
+    assert [weight.tolist() for _, _, weight in found] == [[1, 1, 1, 1]] * 3 + [[1, 1, 1, 0]]
+    assert found[0][2].dtype == np.float32
+    for one, other in zip(found, dataset.as_numpy_iterator(), strict=True):
+        np.testing.assert_array_equal(one[0]["rgb"], other[0]["rgb"])
+        np.testing.assert_array_equal(one[1], other[1])
+
+
+@pytest.mark.parametrize("batch_size", [1, 15, 20, 40])
+def test_batches_of_centre_clips_are_full_however_few_the_clips(numbered: list[str], batch_size: int) -> None:
+    found = list(centre_clips(numbered, frames=4, size=SIZE, batch_size=batch_size).as_numpy_iterator())
+    assert {len(label) for _, label, _ in found} == {batch_size}
+    counted = [int(one) for _, label, weight in found for one in label[weight == 1]]
+    assert counted == list(range(15))
+    assert sum(weight.sum() for _, _, weight in found) == 15
+
+
+def test_without_records_there_are_no_centre_clips(tmp_path: Path) -> None:
+    empty = write_shard(tmp_path / "empty", [])
+    assert list(centre_clips([empty], frames=4, size=SIZE, batch_size=4)) == []
+
+
+@pytest.mark.parametrize(("batch_size", "count"), [(6, 1), (6, 2), (6, 3), (4, 4)])
+def test_the_parts_of_a_batch_are_its_slices(numbered: list[str], batch_size: int, count: int) -> None:
+    varied = Augmentation(scale_jitter=(0.9, 1.2), brightness=0.2, hue=0.1)
+    options = {"frames": 3, "size": SIZE, "batch_size": batch_size}
+    makers = {
+        "training": lambda part: training_clips(numbered, **options, augmentation=varied, part=part).take(5),
+        "centre": lambda part: centre_clips(numbered, **options, part=part),
+    }
+    share = batch_size // count
+    for make in makers.values():
+        whole = [tf.nest.flatten(one) for one in make((0, 1)).as_numpy_iterator()]
+        for index in range(count):
+            mine = [tf.nest.flatten(one) for one in make((index, count)).as_numpy_iterator()]
+            assert len(mine) == len(whole)
+            for values, all_values in zip(itertools.chain(*mine), itertools.chain(*whole), strict=True):
+                assert len(values) == share
+                np.testing.assert_array_equal(values, all_values[index * share : (index + 1) * share])
+
+
+@pytest.mark.parametrize("part", [(1, 1), (-1, 2), (2, 2), (0, 0)])
+def test_a_part_that_there_is_not_is_refused(part: tuple[int, int]) -> None:
+    with pytest.raises(ValueError, match=r"^part must be \(i, n\) with 0 <= i < n, got \("):
+        training_clips(["a"], part=part)
+
+
+@pytest.mark.parametrize(("batch_size", "count"), [(6, 4), (0, 1), (1, 2)])
+def test_a_batch_that_does_not_divide_is_refused(batch_size: int, count: int) -> None:
+    for make in (training_clips, centre_clips):
+        with pytest.raises(
+            ValueError, match=f"^batch_size must be a multiple of the {count} parts .* got {batch_size}$"
+        ):
+            make(["a"], frames=4, size=8, batch_size=batch_size, part=(0, count))
+
+
+@pytest.mark.parametrize("first_epoch", [0, 2])
+@pytest.mark.parametrize("first_batch", [1, 2, 4])
+def test_starting_within_an_epoch_gives_what_would_have_come(
+    numbered: list[str], first_epoch: int, first_batch: int
+) -> None:
+    steps = 5
+    options = {"batch_size": 3, "augmentation": Augmentation(scale_jitter=(0.9, 1.1), contrast=0.3)}
+    everything = batches(numbered, (first_epoch + 2) * steps, **options)
+    start = first_epoch * steps + first_batch
+    later = batches(numbered, 2 * steps - first_batch, first_epoch=first_epoch, first_batch=first_batch, **options)
+    assert_equal(later, everything[start:])
+
+
+def test_batches_that_are_passed_over_are_not_decoded(tmp_path: Path) -> None:
+    path = write_shard(tmp_path / "shard", [record(number, shades(4)) for number in range(8)])
+    order = labels([path], 4, batch_size=2)
+    spoilt = [garbled(record(n, shades(4)), range(4 if n in order[4:] else 0)) for n in range(8)]
+    other = write_shard(tmp_path / "spoilt", spoilt)
+    found = [label for _, batch in batches([other], 2, batch_size=2, first_batch=2) for label in batch.tolist()]
+    assert found == order[4:]
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        batches([other], 1, batch_size=2, first_batch=1)
+
+
+def test_of_what_another_process_takes_nothing_is_decoded(tmp_path: Path) -> None:
+    path = write_shard(tmp_path / "shard", [record(number, shades(4)) for number in range(4)])
+    order = labels([path], 1, batch_size=4)
+    spoilt = [garbled(record(n, shades(4)), range(4 if n in order[2:] else 0)) for n in range(4)]
+    other = write_shard(tmp_path / "spoilt", spoilt)
+    assert labels([other], 1, batch_size=4, part=(1, 2)) == order[2:]
+
+
+def test_random_clips_decode_no_frame_but_those_they_show(tmp_path: Path) -> None:
+    path = write_shard(tmp_path / "whole", [record(0, shades(25), shades(25)[..., :2])])
+    both = {"modalities": ("rgb", "flow"), "batch_size": 1, "frames": 5}
+    ((inputs, _),) = batches([path], 1, **both)
+    indices = shown(inputs["rgb"][0])
+    kept = garbled(record(0, shades(25), shades(25)[..., :2]), range(indices[0], indices[0] + 5))
+    assert_equal(batches([write_shard(tmp_path / "kept", [kept])], 1, **both), [(inputs, np.array([0]))])
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_inputs_travel_in_the_dtype_that_is_asked_for(numbered: list[str], dtype: str) -> None:
+    options = {"frames": 4, "size": SIZE, "batch_size": 5}
+    for make in (training_clips, centre_clips):
+        wide = next(iter(make(numbered, **options)))
+        narrow = next(iter(make(numbered, **options, transfer_dtype=dtype)))
+        assert narrow[0]["rgb"].dtype == dtype
+        np.testing.assert_array_equal(tf.cast(wide[0]["rgb"], dtype), narrow[0]["rgb"])
+        np.testing.assert_array_equal(wide[1], narrow[1])
+    with pytest.raises(ValueError, match=r"^transfer_dtype must be one of float32, float16, bfloat16, got 'uint8'$"):
+        training_clips(numbered, transfer_dtype="uint8")
 
 
 def test_centre_clips_are_the_middle_of_time_and_space(tmp_path: Path) -> None:
     path = write_shard(tmp_path / "time", [record(0, shades(11))])
-    ((inputs, _),) = centre_clips([path], frames=4, size=SIZE, batch_size=2).as_numpy_iterator()
+    ((inputs, _, _),) = centre_clips([path], frames=4, size=SIZE, batch_size=2).as_numpy_iterator()
     assert shown(inputs["rgb"][0]) == [3, 4, 5, 6]
     frame, _ = places()
     path = write_shard(tmp_path / "space", [record(0, np.repeat(frame[np.newaxis], 4, axis=0))])
-    ((inputs, _),) = centre_clips([path], frames=4, size=SIZE, batch_size=2).as_numpy_iterator()
+    ((inputs, _, _),) = centre_clips([path], frames=4, size=SIZE, batch_size=2).as_numpy_iterator()
     seen = (inputs["rgb"][0, 0] + 1) * 127.5
     np.testing.assert_allclose(seen[..., :2], frame[1:15, 3:17, :2], atol=4)  # JPEG, colours at half resolution
 
@@ -320,3 +428,24 @@ def test_frames_of_a_stored_video_are_those_that_are_chosen(tmp_path: Path) -> N
     for batch, _ in training_clips(chosen, frames=4, size=SIZE, batch_size=1, seed=1).take(3):
         first = shown(batch["rgb"].numpy()[0])[0]
         assert shown(batch["rgb"].numpy()[0]) == list(range(first, first + 4))
+
+
+def test_labels_of_several_classes_are_ones_among_zeros(tmp_path: Path) -> None:
+    example = tf.train.SequenceExample.FromString(record(1, shades(4)))
+    example.context.feature[schema.LABEL_INDEX].int64_list.value.append(3)
+    several = Selection((write_shard(tmp_path / "a", [example.SerializeToString()]),), 1, multi_label=True)
+    options = {"frames": 4, "size": SIZE, "batch_size": 2}
+    (_, label, weight) = next(iter(centre_clips(several, **options, classes=5)))
+    assert label.dtype == tf.float32
+    assert label.numpy().tolist() == [[0, 1, 0, 1, 0]] * 2
+    assert weight.numpy().tolist() == [1, 0]
+    (_, label) = next(iter(training_clips(several, **options | {"batch_size": 1}, classes=4)))
+    assert label.numpy().tolist() == [[0, 1, 0, 1]]
+    for _, label, _ in whole_videos(several, size=SIZE, classes=4):
+        assert label.numpy().tolist() == [0, 1, 0, 1]
+    with pytest.raises(ValueError, match=r"^classes must be given: these records may have several labels each$"):
+        training_clips(several, **options)
+
+
+def test_labels_of_one_class_are_numbers_also_where_the_classes_are_told(numbered: list[str]) -> None:
+    assert labels(numbered, 3, classes=15) == labels(numbered, 3)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from coded_records import SIZE, STEP, batches, garbled, record, write_shard
 
+from keras_i3d.clips.augmentation import Augmentation
 from keras_i3d.clips.pipeline import centre_clips, whole_videos
 from keras_i3d.models import networks
 from keras_i3d.protocol import Frames, Protocol
@@ -57,7 +58,14 @@ def test_each_network_is_trained_on_the_frames_of_its_protocol(
 ) -> None:
     span = protocol.train_frames
     starts = set()
-    for inputs, _ in batches(videos[available], 4, frames=span, batch_size=1, modalities=protocol.streams, flips=False):
+    for inputs, _ in batches(
+        videos[available],
+        4,
+        frames=span,
+        batch_size=1,
+        modalities=protocol.streams,
+        augmentation=Augmentation(flips=False),
+    ):
         assert tuple(inputs) == protocol.modalities
         first = {name: decoded(values[0])[0] for name, values in inputs.items()}
         dense = next(name for name in first if protocol.streams[name].offset == 0)
@@ -77,7 +85,7 @@ def test_each_network_is_validated_on_the_middle_frames_of_its_protocol(
     assert {name: spec.shape[1] for name, spec in dataset.element_spec[0].items()} == {
         name: part.count(span) for name, part in protocol.streams.items()
     }
-    ((inputs, _),) = dataset.as_numpy_iterator()
+    ((inputs, _, _),) = dataset.as_numpy_iterator()
     for name, part in protocol.streams.items():
         assert decoded(inputs[name][0]) == taken(max(0, available - span) // 2, available, span, part), name
 
@@ -102,5 +110,5 @@ def test_only_the_frames_that_a_protocol_takes_are_decoded(tmp_path: Path) -> No
     clip = garbled(record(0, coded(20), coded(20)[..., :2]), range(5, 20, 10))
     path = write_shard(tmp_path / "shard", [clip])
     snapshots = {"rgb": Frames(step=10, offset=5)}
-    ((inputs, _),) = centre_clips([path], frames=20, size=SIZE, batch_size=1, modalities=snapshots)
+    ((inputs, _, _),) = centre_clips([path], frames=20, size=SIZE, batch_size=1, modalities=snapshots)
     assert decoded(inputs["rgb"][0].numpy()) == [5, 15]

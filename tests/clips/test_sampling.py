@@ -93,3 +93,23 @@ def test_whole_groups_are_taken_from_the_middle_and_short_videos_start_over(
 
 def test_the_longest_clip_may_be_chosen(call: Callable) -> None:
     assert call(lambda n: sampling.whole_video(n, 3), 8).tolist() == [2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("available", "frames", "count", "most", "starts"),
+    [
+        (20, 4, 3, None, [0, 8, 16]),
+        (20, 4, 1, None, [8]),
+        (21, 4, 2, 10, [5, 11]),
+        (5, 4, 4, None, [0, 0, 0, 1]),
+        (2, 4, 2, None, [0, 0]),
+    ],
+)
+def test_clips_lie_evenly_over_a_video_up_to_its_last_frame(
+    call: Callable, available: int, frames: int, count: int, most: int | None, starts: list[int]
+) -> None:
+    clips = [
+        call(lambda n, number=number: sampling.spread_clip(n, frames, number, count, most), available).tolist()
+        for number in range(count)
+    ]
+    assert clips == [literal_clip(start, available, frames) for start in starts]

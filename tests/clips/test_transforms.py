@@ -99,31 +99,39 @@ def test_the_crop_of_a_short_side_is_the_inverse() -> None:
         (1, 1, 4, (4, 4)),
     ],
 )
-def test_resizing_is_bilinear_with_antialiasing_and_scales_flow(
+def test_a_square_is_cut_from_frames_resized_bilinearly_with_antialiasing(
     call: Callable, modality: str, height: int, width: int, short_side: int, expected: tuple[int, int]
 ) -> None:
     frames = stream(modality, 1, height, width)
-    resized = call(lambda x: transforms.resize_short_side(x, short_side, modality), frames)
-    assert resized.shape == (1, *expected, CHANNELS[modality])
-    assert resized.dtype == np.float32
     wanted = literal_resize(frames, *expected)
     if modality == "flow":
         wanted = wanted * [expected[1] / width, expected[0] / height]
-    np.testing.assert_allclose(resized, wanted, atol=1e-3)  # float32 sums of up to a few hundred values up to 255
+    for size, place in ((short_side, (0.0, 0.0)), (short_side, (1.0, 1.0)), (max(1, short_side - 3), (0.3, 0.8))):
+        cut = call(lambda x, p: transforms.cut(x, size, modality, p, short_side), frames, np.float32(place))  # noqa: B023
+        assert cut.shape == (1, size, size, CHANNELS[modality])
+        assert cut.dtype == np.float32
+        top, left = (int((side - size) * share + 0.5) for side, share in zip(expected, place, strict=True))
+        # float32 sums of up to a few hundred values up to 255
+        np.testing.assert_allclose(cut, wanted[:, top : top + size, left : left + size], atol=4e-3)
 
 
 @pytest.mark.parametrize("modality", CHANNELS)
 @pytest.mark.parametrize(("height", "width"), [(20, 30), (30, 20), (20, 20)])
-def test_frames_of_the_right_short_side_pass_unchanged(call: Callable, modality: str, height: int, width: int) -> None:
+def test_frames_of_the_right_short_side_are_cut_unchanged(
+    call: Callable, modality: str, height: int, width: int
+) -> None:
     frames = stream(modality, 2, height, width)
-    np.testing.assert_array_equal(call(lambda x: transforms.resize_short_side(x, 20, modality), frames), frames)
+    cut = call(lambda x: transforms.cut(x, 20, modality, transforms.CENTRE, 20), frames)
+    top, left = (height - 20) // 2, (width - 20) // 2
+    np.testing.assert_array_equal(cut, frames[:, top : top + 20, left : left + 20])
 
 
 @pytest.mark.parametrize("short_side", [5, 40])
 def test_flow_still_says_where_the_next_frame_lies_after_resizing(call: Callable, short_side: int) -> None:
     flow = np.broadcast_to(np.array([3.0, -1.5], np.float32), (1, 20, 30, 2))
-    resized = call(lambda x: transforms.resize_short_side(x, short_side, "flow"), flow)
-    ratios = np.array(resized.shape[2:0:-1]) / [30, 20]
+    new_width = int(30 * short_side / 20 + 0.5)
+    resized = call(lambda x: transforms.cut(x, 4, "flow", transforms.CENTRE, short_side), flow)
+    ratios = np.array([new_width / 30, short_side / 20])
     np.testing.assert_allclose(resized, np.broadcast_to([3, -1.5] * ratios, resized.shape), rtol=1e-5)  # float32
 
 
@@ -208,39 +216,3 @@ def test_whole_numbers_and_floats_give_the_same_view() -> None:
     frames = np.random.default_rng(0).integers(0, 256, (2, 20, 30, 3), np.uint8)
     whole, floats = (transforms.testing_view(x, 14, "rgb") for x in (frames, frames.astype(np.float32)))
     np.testing.assert_array_equal(whole, floats)
-
-
-@pytest.mark.parametrize("mirrored", [False, True])
-@pytest.mark.parametrize("place", [(0.0, 0.0), (0.2, 0.9), (1.0, 1.0)])
-@pytest.mark.parametrize("modality", CHANNELS)
-def test_the_view_for_training_is_cut_and_mirrored_as_told(
-    call: Callable, modality: str, place: tuple[float, float], mirrored: bool
-) -> None:
-    frames = stream(modality)
-    view = call(
-        lambda x, p, m: transforms.training_view(x, 14, modality, place=p, mirrored=m),
-        frames,
-        np.float32(place),
-        np.bool_(mirrored),
-    )
-    np.testing.assert_allclose(view, literal_view(frames, 14, modality, place, mirrored), atol=2e-5)  # as for resizing
-
-
-@pytest.mark.parametrize("modality", CHANNELS)
-def test_training_in_the_centre_without_mirroring_is_testing(modality: str) -> None:
-    frames = stream(modality)
-    trained = transforms.training_view(frames, 14, modality, place=tf.constant([0.5, 0.5]), mirrored=tf.constant(False))
-    np.testing.assert_array_equal(trained, transforms.testing_view(frames, 14, modality))
-
-
-def test_one_draw_cuts_and_mirrors_both_streams_alike() -> None:
-    row, column = np.mgrid[:16, :24].astype(np.float32)
-    rgb = np.stack([10 * column, 10 * row, 0 * row], axis=-1)[np.newaxis]
-    flow = np.stack([column - 12, row - 8], axis=-1)[np.newaxis]
-    for mirrored in (False, True):
-        draw = {"place": tf.constant([0.9, 0.3]), "mirrored": tf.constant(mirrored)}
-        seen = (transforms.training_view(rgb, 14, "rgb", **draw).numpy() + 1) * 12.75
-        moved = transforms.training_view(flow, 14, "flow", **draw).numpy() * 20
-        sign = -1 if mirrored else 1
-        np.testing.assert_allclose(seen[..., 0] - 12, sign * moved[..., 0], atol=24 * FLOAT32)
-        np.testing.assert_allclose(seen[..., 1] - 8, moved[..., 1], atol=24 * FLOAT32)

@@ -34,7 +34,7 @@ def test_every_network_goes_from_records_to_numbers(network: str, frames: int, r
     assert cli.main([*map(str, train)]) == 0
     assert "best.keras: epoch 1 of 1, val top-1 " in capsys.readouterr().out
     (epoch,) = json.loads((tmp_path / "run/history.json").read_text())
-    assert epoch.keys() == {"epoch", "loss", "top1", "val_loss", "val_top1"}
+    assert epoch.keys() == {"epoch", "loss", "top1", "learning_rate", "val_loss", "val_top1"}
     assert 0 < epoch["loss"] < 20
     preparation = Preparation.read(tmp_path / "run")
     assert (preparation.network, preparation.modality) == (network, networks.network(network).modality)

@@ -1,18 +1,13 @@
-from collections.abc import Callable
-
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_i3d.models.networks import NETWORKS
-from keras_i3d.training import objective
-
-AT_THE_END, AT_EVERY_STEP = NETWORKS["i3d"].protocol(), NETWORKS["convnet_lstm"].protocol()
+from keras_i3d.training.objective import Objective
 
 
 def network(*, with_steps: bool) -> keras.Model:
-    """Return a network of three classes with the layers of ours, small enough to compute by hand."""
+    """Return a network of three classes with the layers of ours."""
     inputs = keras.Input((None, 4), name="rgb")
     steps = keras.layers.Dense(3, name="dense")(inputs)
     if with_steps:
@@ -21,85 +16,105 @@ def network(*, with_steps: bool) -> keras.Model:
     return keras.Model(inputs, keras.layers.Activation("softmax", name="Predictions")(logits), name="net")
 
 
-@pytest.fixture
-def compiled() -> Callable[[bool], keras.Model]:
-    def build(with_steps: bool) -> keras.Model:
-        keras.utils.set_random_seed(0)
-        protocol = AT_EVERY_STEP if with_steps else AT_THE_END
-        return objective.compiled(network(with_steps=with_steps), keras.optimizers.SGD(0.0), protocol)
-
-    return build
+def outputs(*, steps: int | None = None) -> np.ndarray:
+    shape = (6, 3) if steps is None else (6, steps, 3)
+    return np.random.default_rng(0).normal(size=shape).astype(np.float32)
 
 
-def clips() -> tuple[np.ndarray, np.ndarray]:
-    return np.random.default_rng(0).normal(size=(6, 5, 4)).astype(np.float32), np.array([0, 1, 2, 2, 1, 0])
+LABELS = np.array([0, 1, 2, 2, 1, 0])
+MANY = np.array([[1, 0, 1], [0, 0, 0], [1, 1, 1], [0, 1, 0], [0, 0, 1], [1, 0, 0]], np.float32)
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:
     return logits - np.log(np.exp(logits).sum(-1, keepdims=True))
 
 
+def cross_entropy(logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    return -(log_softmax(logits) * targets).sum(-1)
+
+
+def sigmoid_cross_entropy(logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    probability = 1 / (1 + np.exp(-logits.astype(np.float64)))
+    return -(targets * np.log(probability) + (1 - targets) * np.log(1 - probability)).mean(-1)
+
+
+def test_the_loss_is_the_cross_entropy_of_the_class() -> None:
+    logits = outputs()
+    expected = cross_entropy(logits, np.eye(3)[LABELS])
+    losses = Objective(3).losses(logits, tf.constant(LABELS))
+    assert losses.dtype == tf.float32
+    np.testing.assert_allclose(losses, expected, rtol=1e-5)
+
+
+def test_with_a_loss_at_every_step_it_is_their_mean() -> None:
+    logits = outputs(steps=5)
+    expected = np.mean([cross_entropy(logits[:, step], np.eye(3)[LABELS]) for step in range(5)], axis=0)
+    np.testing.assert_allclose(Objective(3, at_every_step=True).losses(logits, LABELS), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("steps", [None, 5])
+def test_smoothed_labels_leave_a_share_to_all_classes(steps: int | None) -> None:
+    logits = outputs(steps=steps)
+    targets = np.array([[0.8 + 0.2 / 3 if label == index else 0.2 / 3 for index in range(3)] for label in LABELS])
+    if steps:
+        expected = np.mean([cross_entropy(logits[:, step], targets) for step in range(steps)], axis=0)
+    else:
+        expected = cross_entropy(logits, targets)
+    objective = Objective(3, at_every_step=steps is not None, label_smoothing=0.2)
+    np.testing.assert_allclose(objective.losses(logits, LABELS), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.2])
+@pytest.mark.parametrize("steps", [None, 5])
+def test_several_labels_have_a_sigmoid_each(steps: int | None, share: float) -> None:
+    logits = outputs(steps=steps)
+    targets = np.where(MANY == 1, 1 - share / 2, share / 2)
+    if steps:
+        expected = np.mean([sigmoid_cross_entropy(logits[:, step], targets) for step in range(steps)], axis=0)
+    else:
+        expected = sigmoid_cross_entropy(logits, targets)
+    objective = Objective(3, at_every_step=steps is not None, multi_label=True, label_smoothing=share)
+    np.testing.assert_allclose(objective.losses(logits, MANY), expected, rtol=1e-5)
+
+
+def test_losses_are_float32_whatever_the_outputs_are() -> None:
+    logits = tf.cast(outputs(), tf.bfloat16)
+    for objective, labels in ((Objective(3), LABELS), (Objective(3, multi_label=True), MANY)):
+        assert objective.losses(logits, labels).dtype == tf.float32
+        assert objective.answers(logits).dtype == tf.float32
+
+
+def test_tests_take_the_last_step() -> None:
+    logits = outputs(steps=5)
+    objective = Objective(3, at_every_step=True)
+    assert np.array_equal(objective.answers(logits), logits[:, -1])
+    assert np.array_equal(objective.right(logits, LABELS), (logits[:, -1].argmax(1) == LABELS).astype(np.float32))
+
+
+def test_of_several_labels_the_best_class_must_be_one() -> None:
+    logits = outputs()
+    expected = [MANY[clip, logits[clip].argmax()] for clip in range(6)]
+    assert np.array_equal(Objective(3, multi_label=True).right(logits, MANY), expected)
+    assert 0 < sum(expected) < 6
+
+
 @pytest.mark.parametrize("with_steps", [False, True])
-def test_the_loss_is_the_cross_entropy_at_the_end_or_the_mean_of_that_of_every_step(compiled, with_steps) -> None:
-    model, (x, labels) = compiled(with_steps), clips()
-    protocol = AT_EVERY_STEP if with_steps else AT_THE_END
-    targets = objective.targets(tf.constant(labels), protocol, 25)  # five steps, five frames apart
-    data = tf.data.Dataset.from_tensors((x, targets))
-    history = model.fit(data, validation_data=data, shuffle=False, verbose=0).history
-    numbers = objective.numbers({name: values[-1] for name, values in history.items()})
-
-    kernel, bias = model.get_layer("dense").get_weights()
-    steps = log_softmax(x @ kernel + bias)
-    at_steps = -np.take_along_axis(steps, labels[:, None, None], axis=2)
-    loss = at_steps.mean() if with_steps else at_steps[:, -1].mean()
-    top1 = (steps[:, -1].argmax(1) == labels).mean()  # of the last step, as tests take it
-    assert numbers.keys() == {"loss", "top1", "val_loss", "val_top1"}
-    assert (numbers["loss"], numbers["val_loss"]) == pytest.approx((loss, loss), rel=1e-5)
-    assert (numbers["top1"], numbers["val_top1"]) == pytest.approx((top1, top1))
-
-
-@pytest.mark.parametrize("with_steps", [False, True])
-def test_the_finished_network_is_plain_and_answers_as_before(compiled, with_steps: bool) -> None:
-    model, (x, _) = compiled(with_steps), clips()
-    finished = objective.finished(model)
-    assert not finished.compiled
-    assert (finished.name, finished.output.shape, len(finished.outputs)) == ("net", (None, 3), 1)
-    expected = model(x)["Predictions"] if with_steps else model(x)
-    assert np.array_equal(finished(x), expected)
-    assert [layer.name for layer in finished.layers][-1] == "Predictions"
-
-
-def test_a_compiled_network_goes_on_from_a_file_with_both_of_its_outputs(compiled, tmp_path) -> None:
-    model, (x, labels) = compiled(True), clips()
-    targets = objective.targets(tf.constant(labels), AT_EVERY_STEP, 25)
-    model.fit(x, targets, verbose=0)
-    model.save(tmp_path / "model.keras")
-    again = keras.saving.load_model(tmp_path / "model.keras")
-    found, expected = (one.evaluate(x, targets, verbose=0, return_dict=True) for one in (again, model))
-    assert found == pytest.approx(expected, rel=1e-6)
-    assert objective.numbers(found).keys() == {"loss", "top1"}
-
-
-@pytest.mark.parametrize(("frames", "steps"), [(125, 25), (25, 5), (5, 1)])
-def test_every_step_of_a_clip_is_asked_for_its_class(frames: int, steps: int) -> None:
-    found = objective.targets(tf.constant([4, 7]), AT_EVERY_STEP, frames)
-    assert found["Predictions"].numpy().tolist() == [4, 7]
-    assert found["StepLogits"].numpy().tolist() == [[4] * steps, [7] * steps]
-    assert objective.targets(tf.constant([4, 7]), AT_THE_END, frames).numpy().tolist() == [4, 7]
+def test_the_model_that_is_trained_ends_in_the_logits_and_shares_the_layers(with_steps: bool) -> None:
+    whole = network(with_steps=with_steps)
+    model = Objective(3, at_every_step=with_steps).model(whole)
+    x = np.ones((2, 5, 4), np.float32)
+    assert model.name == "net"
+    assert model(x).shape == ((2, 5, 3) if with_steps else (2, 3))
+    assert model.get_layer("dense") is whole.get_layer("dense")
+    answers = Objective(3, at_every_step=with_steps).answers(model(x))
+    np.testing.assert_allclose(tf.nn.softmax(answers), whole(x), rtol=1e-6)
 
 
 def test_of_two_inputs_each_keeps_its_name() -> None:
     inputs = {name: keras.Input((4,), name=name) for name in ("rgb", "flow")}
-    both = keras.layers.Average()([keras.layers.Dense(3)(x) for x in inputs.values()])
-    outputs = keras.layers.Activation("softmax", name="Predictions")(both)
-    model = objective.compiled(keras.Model(inputs, outputs), keras.optimizers.SGD(0.1), AT_THE_END)
-    finished = objective.finished(model)
-    assert {tensor.name for tensor in finished.inputs} == {"rgb", "flow"}
-    clips = {name: np.ones((2, 4), np.float32) for name in inputs}
-    assert np.array_equal(finished(clips), model(clips))
-
-
-def test_only_the_numbers_of_a_run_are_kept() -> None:
-    logs = {"loss": 1, "StepLogits_loss": 2, "Predictions_top1": 0.5, "val_Predictions_top1": 0.25, "lr": 3}
-    assert objective.numbers(logs) == {"loss": 1.0, "top1": 0.5, "val_top1": 0.25}
-    assert objective.numbers(None) == {}
+    both = keras.layers.Average(name="Logits")([keras.layers.Dense(3)(x) for x in inputs.values()])
+    whole = keras.Model(inputs, keras.layers.Activation("softmax", name="Predictions")(both))
+    model = Objective(3).model(whole)
+    assert {tensor.name for tensor in model.inputs} == {"rgb", "flow"}
+    clips = {name: np.ones((2, 4), np.float32) * number for number, name in enumerate(inputs)}
+    np.testing.assert_allclose(tf.nn.softmax(model(clips)), whole(clips), rtol=1e-6)

@@ -1,0 +1,141 @@
+"""The chosen frames of one stream of a record to pixels: no frame more, and no pixel outside the crop kept.
+
+A frame is cut as soon as it is decoded, while it is of bytes, so that whole clips of float32 exist of the crop alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import tensorflow as tf
+
+from keras_i3d import streams
+from keras_i3d.clips import transforms
+from keras_i3d.records import schema
+from keras_i3d.video.flow import from_stored
+
+_DCT = "INTEGER_ACCURATE"  # as `schema.decode_images` has it
+
+
+@dataclass(frozen=True, eq=False)
+class Strip:
+    """Frames of one stream of a record, still encoded.
+
+    Attributes:
+        modality: ``"rgb"`` or ``"flow"``.
+        places: int32 tensor of shape (time,), which frames of the record.
+        encoded: String tensor, the record's frames, each for itself; where the record holds a video, not used.
+        video: What `schema.decode_video` takes, or None.
+    """
+
+    modality: str
+    places: Any
+    encoded: Any
+    video: Any | None = None
+
+    def frames(self) -> Any:
+        """Decode the frames: float32 (time, height, width, channels), rgb in [0, 255], flow in pixels."""
+        return _values(self._images(), self.modality)
+
+    def view(
+        self,
+        size: int,
+        place: Any = transforms.CENTRE,
+        *,
+        short_side: Any | None = None,
+        mirrored: Any = False,
+        relight: Callable[[Any], Any] | None = None,
+    ) -> Any:
+        """Decode, cut, mirror and scale, of rgb change the light between; by default as `transforms.testing_view`.
+
+        Args:
+            size: Height and width of the result.
+            place: As in `transforms.cut`.
+            short_side: Pixels of the shorter side that frames are resized to before; None for the paper's.
+            mirrored: bool scalar.
+            relight: What to do with float32 rgb in [0, 255].
+
+        Returns:
+            float32 tensor of shape (time, size, size, channels) in [-1, 1].
+        """
+        short_side = transforms.short_side_for(size) if short_side is None else short_side
+        mirrored = tf.convert_to_tensor(mirrored)
+        chosen = None if self.video is not None else tf.gather(self.encoded, self.places)
+
+        def finished(frames: Any) -> Any:
+            if relight is not None and self.modality == "rgb":
+                frames = relight(tf.cast(frames, tf.float32))
+            return transforms.scale(frames, self.modality)
+
+        def of_whole_frames() -> Any:
+            frames = transforms.cut(self.frames(), size, self.modality, place, short_side)
+            return finished(tf.cond(mirrored, lambda: transforms.flip(frames, self.modality), lambda: frames))
+
+        def of_squares() -> Any:
+            corner = transforms.corner(sides, size, place)
+            images = _squares(chosen, self.modality, corner, size, sides, mirrored)
+            images = tf.ensure_shape(images, (None, size, size, images.shape[-1]))
+            if self.modality == "flow":
+                images = _values(images, self.modality) * tf.where(mirrored, [-1.0, 1.0], [1.0, 1.0])
+            return finished(images)
+
+        if chosen is None:
+            return of_whole_frames()
+        sides = _sides(chosen[0], self.modality)
+        return tf.cond(tf.equal(tf.reduce_min(sides), short_side), of_squares, of_whole_frames)
+
+    def _images(self) -> Any:
+        if self.video is not None:
+            return schema.decode_video(self.video, self.places)
+        return schema.decode_images(tf.gather(self.encoded, self.places), self.modality)
+
+
+def _values(images: Any, modality: str) -> Any:
+    values = tf.cast(images, tf.float32)
+    return from_stored(values) if modality == "flow" else values
+
+
+def _sides(encoded: Any, modality: str) -> Any:
+    """Return height and width of a picture, of a JPEG from its header: int32 (2,)."""
+    return tf.cond(
+        tf.io.is_jpeg(encoded),
+        lambda: tf.image.extract_jpeg_shape(encoded)[:2],
+        lambda: tf.shape(_picture(encoded, modality))[:2],
+    )
+
+
+def _squares(encoded: Any, modality: str, corner: Any, size: int, sides: Any, mirrored: Any) -> Any:
+    """Decode a square of each picture, mirrored if told: uint8 (time, size, size, channels)."""
+    channels = streams.channels(modality)
+    top, left = corner[0], corner[1]
+    # A pixel's colour in a JPEG depends on its neighbours' left and right: with these decoded too, the square is to the
+    # last bit that of the whole picture.
+    before = tf.maximum(left - 1, 0)
+    window = tf.stack([top, before, size, tf.minimum(left + size + 2, sides[1]) - before])
+
+    def of_jpeg(one: Any) -> Any:
+        strip = tf.image.decode_and_crop_jpeg(one, window, channels=3, dct_method=_DCT)
+        return strip[:, left - before : left - before + size]
+
+    def of_any(one: Any) -> Any:
+        return _picture(one, modality)[top : top + size, left : left + size, :channels]
+
+    def mapped(square: Callable[[Any], Any]) -> Any:
+        def turned(one: Any) -> Any:
+            cut = square(one)
+            return tf.cond(mirrored, lambda: tf.reverse(cut, axis=[1]), lambda: cut)
+
+        return tf.map_fn(turned, encoded, fn_output_signature=tf.TensorSpec([None, None, channels], tf.uint8))
+
+    if modality == "flow":
+        return mapped(of_any)
+    return tf.cond(tf.io.is_jpeg(encoded[0]), lambda: mapped(of_jpeg), lambda: mapped(of_any))
+
+
+def _picture(encoded: Any, modality: str) -> Any:
+    """Decode a picture as `schema.decode_images` does: uint8 (height, width, 3)."""
+    if modality == "rgb":
+        return tf.io.decode_jpeg(encoded, channels=3, dct_method=_DCT)
+    return tf.io.decode_png(encoded, channels=3)

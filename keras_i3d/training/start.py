@@ -1,0 +1,91 @@
+"""The network that a run starts with: built, given its weights, and frozen where the recipe says so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import keras
+from keras import layers
+
+from keras_i3d.models import heads, networks
+from keras_i3d.training.recipe import NO_WEIGHTS, Recipe
+
+NEW_NORMS = ("Fusion__batch_norm",)  # of layers that are new where the weights are those of Inception-v1
+
+
+def network(recipe: Recipe, classes: int, *, multi_label: bool = False) -> keras.Model:
+    """Build a recipe's network in float32, with its starting weights.
+
+    Args:
+        recipe: Which network, weights and seed.
+        classes: Number of classes; where the weights have another, the last layer is new.
+        multi_label: Whether it ends in a sigmoid for each class, not in a softmax.
+
+    Returns:
+        A model that takes clips of any length, where the network can; ends in the layers ``Logits`` and
+        ``Predictions``.
+
+    Raises:
+        ValueError: The weights are another network's, or not published for the modality.
+        FileNotFoundError: The weights are neither a known name nor a file.
+        CheckpointMismatch: The file of weights is not exactly the network's.
+        WeightsUnavailable: Published weights can be neither found nor fetched.
+    """
+    keras.utils.set_random_seed(recipe.seed)
+    model = networks.build(
+        recipe.network,
+        modality=recipe.modality,
+        frames=recipe.frames,
+        size=recipe.size,
+        time_plan=recipe.time_plan,
+        classes=classes,
+        weights=None if recipe.weights == NO_WEIGHTS else recipe.weights,
+        classifier_activation=None if multi_label else "softmax",
+        dropout_rate=recipe.dropout_rate,
+        batch_norm_momentum=recipe.batch_norm_momentum,
+    )
+    if multi_label:
+        return keras.Model(networks.inputs_of(model), heads.predictions(model.output, "sigmoid"), name=model.name)
+    return model
+
+
+def freeze(model: keras.Model, recipe: Recipe) -> None:
+    """Keep the layers' weights that a recipe wants kept; those of batch norm with their statistics.
+
+    Args:
+        model: Of `network`, or a copy with the same layer names.
+        recipe: With ``frozen_batch_norm`` and ``freeze_until``.
+    """
+    every = list(_layers(model))
+    if recipe.frozen_batch_norm:
+        new = NEW_NORMS if recipe.weights in (NO_WEIGHTS, "imagenet") else ()
+        for layer in every:
+            if isinstance(layer, layers.BatchNormalization) and layer.name not in new:
+                layer.trainable = False
+    if recipe.freeze_until is not None:
+        for trunk in (model, *(layer for layer in every if isinstance(layer, keras.Model))):
+            if any(layer.name == recipe.freeze_until for layer in trunk.layers):
+                end = trunk.get_layer(recipe.freeze_until).output
+                for layer in keras.Model(trunk.inputs, end).layers:
+                    layer.trainable = False
+
+
+@contextmanager
+def unfrozen(model: keras.Model) -> Iterator[None]:
+    """Let every layer be trainable while the block runs: a file that is saved then starts further trainings freely."""
+    flags = [(layer, layer.trainable) for layer in _layers(model)]
+    for layer, _ in flags:
+        layer.trainable = True
+    try:
+        yield
+    finally:
+        for layer, flag in flags:  # outer ones first: a model hands its flag down
+            layer.trainable = flag
+
+
+def _layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
+    for layer in model.layers:
+        yield layer
+        if isinstance(layer, keras.Model):
+            yield from _layers(layer)
