@@ -13,7 +13,7 @@ _NAME_LENGTH = 20
 _DARK_SHARE = 0.55
 
 
-def confusion_matrix(counts: np.ndarray, class_names: Sequence[str], *, title: str) -> str:
+def confusion_matrix(counts: np.ndarray, class_names: Sequence[str], *, title: str, right: int | None = None) -> str:
     """Draw a confusion matrix.
 
     Every cell that is not empty says in its tooltip what was taken for what; the right answers are outlined.
@@ -23,6 +23,7 @@ def confusion_matrix(counts: np.ndarray, class_names: Sequence[str], *, title: s
         counts: int (classes, classes), at least 0; row: true class, column: predicted class. Whole floats do.
         class_names: The classes' names, in the order of the rows; long ones are cut, whole in the tooltip.
         title: The heading.
+        right: How many answers are right, where that is not the sum of the diagonal.
 
     Returns:
         One ``<svg>`` element.
@@ -46,7 +47,7 @@ def confusion_matrix(counts: np.ndarray, class_names: Sequence[str], *, title: s
         + element("g", cells, transform=f"translate({left} {top})"),
         width=width,
         height=height,
-        label=f"{title}: confusion matrix, {np.trace(counts)} of {counts.sum()} right",
+        label=f"{title}: confusion matrix, {np.trace(counts) if right is None else right} of {counts.sum()} right",
         font_size=font_size,
     )
 

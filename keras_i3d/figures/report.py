@@ -3,8 +3,6 @@
 Videos, pictures and styles lie inside the page, and its content security policy lets it fetch nothing.
 """
 
-import base64
-import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from keras_i3d.figures import page
 from keras_i3d.figures.confusion import confusion_matrix
-from keras_i3d.figures.curves import History, learning_curves
+from keras_i3d.figures.curves import History
 from keras_i3d.figures.strip import film_strip, video_uri
-from keras_i3d.figures.style import duration, percent, run_class, stylesheet, text
-from keras_i3d.figures.svg import NAMESPACE
+from keras_i3d.figures.style import duration, percent, run_class, text
 from keras_i3d.whole_file import write_text
 
 _LARGEST_VIDEO = 2 << 20  # bytes; larger ones are shown as a film strip alone
@@ -136,29 +134,13 @@ def write(path: str | PathLike[str], report: Report) -> None:
             answer is no JSON.
         MissingDependency: OpenCV, which encodes the film strips, is not installed.
     """
-    path = Path(path)
-    page = _page(report)
-    write_text(path, page)
+    write_text(Path(path), _page(report))
 
 
 def _page(report: Report) -> str:
-    digest = base64.b64encode(hashlib.sha256(_SCRIPT.encode()).digest()).decode("ascii")
-    policy = (
-        f"default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
-    )
-    paragraphs = (words.strip() for words in report.introduction.split("\n\n"))
-    introduction = "".join(f"<p>{text(words)}</p>" for words in paragraphs if words)
     sections = (_headline, _examples, _curves, _confusions, _served, _facts)
     body = "\n".join(part for section in sections for part in section(report))
-    return (
-        '<!doctype html>\n<html lang="en-GB">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">\n'
-        '<link rel="icon" href="data:,">\n'
-        f"<title>{text(report.title)}</title>\n<style>\n{stylesheet()}</style>\n</head>\n<body>\n"
-        f"<header><h1>{text(report.title)}</h1>{introduction}</header>\n<main>\n{body}\n</main>\n"
-        f"<script>{_SCRIPT}</script>\n</body>\n</html>\n"
-    )
+    return page.page(report.title, report.introduction, body, script=_SCRIPT)
 
 
 def _headline(report: Report) -> Iterator[str]:
@@ -168,9 +150,9 @@ def _headline(report: Report) -> Iterator[str]:
         beside = f"<span>{right} of {total} videos</span>"
         if report.chance > 0:
             beside += f"<span>{run.top1 / report.chance:.1f} × chance</span>"
-        yield _score(run.name, run.description, beside, run.top1, report.chance, run_class(run_index))
+        yield page.score(run.name, run.description, beside, run.top1, report.chance, run_class(run_index))
     guess = f"guessing among {len(report.class_names)} classes; the dashed mark on each bar"
-    yield _score("Chance", guess, "", report.chance, report.chance, "chance")
+    yield page.score("Chance", guess, "", report.chance, report.chance, "chance")
     yield '</div><div class="card details scroll"><table><thead><tr><th scope="col">Network</th>'
     for heading in ("Mean class accuracy", "Parameters", "Training time"):
         yield f'<th scope="col">{heading}</th>'
@@ -181,17 +163,6 @@ def _headline(report: Report) -> Iterator[str]:
             f"<td>{run.parameters:,}</td><td>{duration(run.train_seconds)}</td></tr>"
         )
     yield "</tbody></table></div></section>"
-
-
-def _score(name: str, description: str, beside: str, share: float, chance: float, kind: str) -> str:
-    spoken = f"{name}: {percent(share)} of the test videos; chance: {percent(chance)}"
-    return (
-        f'<div class="score {kind}"><div class="who"><strong>{text(name)}</strong>'
-        f'<span>{text(description)}</span></div><div class="track" role="img" aria-label="{text(spoken)}">'
-        f'<i style="width:{100 * share:.2f}%"></i>'
-        f'<u style="left:{100 * chance:.2f}%"></u></div>'
-        f'<div class="number"><b>{percent(share)}</b>{beside}</div></div>'
-    )
 
 
 def _examples(report: Report) -> Iterator[str]:
@@ -258,17 +229,7 @@ def _answers(run: RunResult, run_index: int, example: Example) -> str:
 
 
 def _curves(report: Report) -> Iterator[str]:
-    histories = {run.name: run.history for run in report.runs}
-    keys = {key.removeprefix("val_") for history in histories.values() for epoch in history for key in epoch}
-    figures = []
-    if "top1" in keys:
-        figures.append(learning_curves(histories, metric="top1", title="Top-1 accuracy", chance=report.chance))
-    if "loss" in keys:
-        figures.append(learning_curves(histories, metric="loss", title="Loss"))
-    if figures:
-        yield '<section aria-labelledby="learning"><h2 id="learning">Learning curves</h2><div class="grid">'
-        yield from (f'<figure class="card">{_inline(figure)}</figure>' for figure in figures)
-        yield "</div></section>"
+    return page.curves({run.name: run.history for run in report.runs}, report.chance)
 
 
 def _confusions(report: Report) -> Iterator[str]:
@@ -280,7 +241,7 @@ def _confusions(report: Report) -> Iterator[str]:
         f'<div class="grid"{" style=grid-template-columns:minmax(0,1fr)" if wide else ""}>'
     )
     for run in report.runs:
-        figure = _inline(confusion_matrix(run.confusion, report.class_names, title=run.name))
+        figure = page.inline(confusion_matrix(run.confusion, report.class_names, title=run.name))
         scroll = f' tabindex="0" role="group" aria-label="{text(run.name)}, scrolls"' if wide else ""
         yield f'<figure class="card{" wide scroll" if wide else ""}"{scroll}>{figure}</figure>'
     yield "</div></section>"
@@ -301,14 +262,4 @@ def _served(report: Report) -> Iterator[str]:
 
 
 def _facts(report: Report) -> Iterator[str]:
-    if report.facts:
-        rows = "".join(f"<dt>{text(label)}</dt><dd>{text(value)}</dd>" for label, value in report.facts)
-        yield (
-            '<section aria-labelledby="facts"><h2 id="facts">Facts of this run</h2>'
-            f'<div class="card"><dl style="margin:0">{rows}</dl></div></section>'
-        )
-
-
-def _inline(svg: str) -> str:
-    """Drop the namespace, which a page does not need: then no address at all stands in it."""
-    return svg.replace(f' xmlns="{NAMESPACE}"', "", 1)
+    return page.facts(report.facts)

@@ -119,6 +119,18 @@ td{white-space:nowrap}
 thead th{border-top:0;color:var(--faint);font-weight:500;vertical-align:bottom}
 th:first-child{text-align:left;padding-left:0;min-width:6rem;overflow-wrap:break-word}
 .details{margin-top:.75rem}
+.words{text-align:left}
+td.words{white-space:normal;overflow-wrap:anywhere}
+.classes th:first-child{width:24%}
+.classes th:not(:first-child):not(.words){width:5.5rem}
+.bar{width:30%}
+.classes th.bar:not(:first-child){width:30%}
+.bar>span{display:block;height:.7rem;border-radius:3px;background:var(--track);overflow:hidden}
+.bar i{display:block;height:100%;background:var(--run)}
+.example{margin-top:.9rem;padding-top:.75rem;border-top:1px solid var(--line)}
+.example .name{margin:0;font-size:.85rem;color:var(--faint)}
+article>p{margin:0}
+summary{cursor:pointer;padding:.6rem 0 .35rem;color:var(--faint)}
 .grid{display:grid;gap:1rem;grid-template-columns:repeat(auto-fit,minmax(min(100%,29rem),1fr));margin-top:.75rem}
 .grid>*{min-width:0}
 .film{display:flex;gap:.75rem;align-items:center;margin:.6rem 0 .75rem}

@@ -1,13 +1,20 @@
 import json
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from small_models import save_small_model
 
 from keras_i3d import cli, finished_model
 from keras_i3d.clips import pipeline
-from keras_i3d.commands.evaluate import evaluate
+from keras_i3d.commands import evaluation_job
+from keras_i3d.commands.evaluate import evaluate, fuse
+from keras_i3d.commands.evaluation_task import Seeing
+from keras_i3d.evaluation.views import Views
 from keras_i3d.models.c3d import C3D
 from keras_i3d.models.two_stream import TwoStream
 from keras_i3d.records.selection import select
@@ -15,6 +22,13 @@ from keras_i3d.records.selection import select
 
 def run(model, records, *more: str) -> int:
     return cli.main(["evaluate", "--model", str(model), "--records", str(records), *more])
+
+
+@pytest.fixture(scope="module")
+def models(records, tmp_path_factory) -> dict[str, str]:
+    """Return an RGB and a flow model that answer in no time, by modality."""
+    folder = tmp_path_factory.mktemp("models")
+    return {name: save_small_model(folder / name, records, modality=name) for name in ("rgb", "flow")}
 
 
 def test_the_numbers_come_as_a_table_or_as_json(run_folder, records, capsys) -> None:
@@ -105,3 +119,191 @@ def test_records_without_flow_do_for_no_network_of_two_streams(records, tmp_path
     (tmp_path / "records/manifest.json").write_text(json.dumps(manifest))
     assert run(tmp_path / "model.keras", tmp_path / "records") == 1
     assert "holds no flow" in capsys.readouterr().err
+
+
+def test_the_logits_of_several_models_are_summed_and_each_stands_beside_the_sum(models, records, capsys) -> None:
+    pair = [models["rgb"], models["flow"]]
+    both = evaluate(pair, records)
+    alone = [evaluate(model, records).answers.logits for model in pair]
+    np.testing.assert_array_equal(both.answers.logits, alone[0] + alone[1])
+    assert [row.name for row in both.rows] == ["rgb", "flow", "sum"]
+    weighted = evaluate(pair, records, weights=[1, 0.5])
+    np.testing.assert_array_equal(weighted.answers.logits, alone[0] + np.float32(0.5) * alone[1])
+    assert run(models["rgb"], records, "--model", models["flow"], "--weights", "1", "0.5", "--json") == 0
+    values = json.loads(capsys.readouterr().out)
+    assert values["models"] == pair
+    assert [(each["name"], each["model"], each["weight"]) for each in values["streams"]] == [
+        ("rgb", pair[0], 1.0),
+        ("flow", pair[1], 0.5),
+    ]
+    assert values["top1"] == weighted.metrics.top1
+
+
+def test_output_holds_all_and_the_same_command_shows_it_again_without_tensorflow(models, records, tmp_path) -> None:
+    command = [sys.executable, "-c", "import sys; from keras_i3d import cli; code = cli.main(); "
+               "print('tensorflow' in sys.modules, file=sys.stderr); sys.exit(code)",
+               "evaluate", "--model", models["rgb"], "--model", models["flow"], "--records", str(records),
+               "--output", str(tmp_path / "out")]  # fmt: skip
+    first, second = (subprocess.run(command, capture_output=True, text=True, check=True) for _ in range(2))
+    assert first.stderr.endswith("True\n") and second.stderr == "False\n"
+    assert first.stdout == second.stdout
+    assert f"look at {tmp_path / 'out/report.html'}" in first.stdout
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        *("predictions.npz", "report.html", "result.json", "run.json")
+    ]
+    values = json.loads((tmp_path / "out/result.json").read_text())
+    assert values["models"] == [models["rgb"], models["flow"]]
+    assert (values["videos"], values["records"], len(values["classes"])) == (8, str(records), 8)
+    with np.load(tmp_path / "out/predictions.npz") as file:
+        assert file["logits"].shape == (8, 8)
+        assert np.mean(file["logits"].argmax(1) == file["truth"]) == values["top1"]
+    page = (tmp_path / "out/report.html").read_text()
+    assert "data:image/png" in page and "Most confused" in page
+
+
+def test_output_of_other_settings_or_of_another_model_is_refused(models, records, tmp_path, capsys) -> None:
+    copy = shutil.copytree(Path(models["rgb"]).parent, tmp_path / "model")
+    output = ["--output", str(tmp_path / "out")]
+    assert run(copy / "best.keras", records, *output) == 0
+    assert run(copy / "best.keras", records, *output, "--views", "2x1", "--view-frames", "4") == 1
+    assert (
+        "holds a run of `evaluate` with other settings (views None there, '2x1, 4 frames each' asked"
+        in capsys.readouterr().err
+    )
+    shutil.rmtree(copy)
+    save_small_model(copy, records, seed=1)
+    assert run(copy / "best.keras", records, *output) == 1
+    assert "with other settings (models [['sha256" in capsys.readouterr().err
+    assert run(tmp_path / "absent.keras", records, "--output", str(tmp_path / "new")) == 1
+    assert not (tmp_path / "new").exists()
+
+
+def test_an_interrupted_evaluation_goes_on_where_it_stopped(models, records, tmp_path, monkeypatch) -> None:
+    from keras_i3d.evaluation import whole_video
+
+    iterate, whole = whole_video.iterate, evaluate(list(models.values()), records)
+    seen: list[str] = []
+
+    def stopping(*arguments, **options):
+        for answer in iterate(*arguments, **options):
+            if len(seen) == 11:  # of the second model's videos the fourth
+                raise KeyboardInterrupt
+            seen.append(answer[0])
+            yield answer
+
+    monkeypatch.setattr(whole_video, "iterate", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(list(models.values()), records, output=tmp_path / "out")
+    kept = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert kept == ["run.json", "unfinished-0-0.npz", "unfinished-0-1.npz"]
+    seen.clear()
+    again = evaluate(list(models.values()), records, output=tmp_path / "out")
+    assert seen == list(whole.answers.ids[3:])
+    assert again.answers.ids == whole.answers.ids
+    np.testing.assert_array_equal(again.answers.logits, whole.answers.logits)
+    assert not list((tmp_path / "out").glob("unfinished*"))
+
+
+def test_views_are_averaged_and_more_frames_may_be_seen(models, records) -> None:
+    model = finished_model.load(models["rgb"]).logits_network()
+    evaluation = evaluate(models["rgb"], records, views=Views(2, 3, frames=4))
+    videos = pipeline.video_views(select(records, "test"), views=(2, 3), frames=4, size=32)
+    literal = np.stack([np.mean(model(inputs["rgb"]), axis=0) for inputs, _, _ in videos]).reshape(8, 2, 8).mean(1)
+    np.testing.assert_allclose(evaluation.answers.logits, literal, atol=1e-4)
+    middle = evaluate(models["rgb"], records, frames=5).answers.logits
+    videos = pipeline.whole_videos(select(records, "test"), size=32)
+    literal = np.stack([model(inputs["rgb"][tf.newaxis, 3:8])[0] for inputs, _, _ in videos])
+    np.testing.assert_allclose(middle, literal, atol=1e-4)
+    everything = evaluate(models["rgb"], records, frames="all").answers.logits
+    np.testing.assert_array_equal(everything, evaluate(models["rgb"], records).answers.logits)
+    assert np.abs(everything - middle).max() > 1e-3
+
+
+def test_earlier_predictions_are_summed(models, records, tmp_path, capsys) -> None:
+    for name, model in models.items():
+        evaluate(model, records, output=tmp_path / name)
+    both = evaluate(list(models.values()), records)
+    command = ["evaluate", "--predictions", str(tmp_path / "rgb"), "--predictions", str(tmp_path / "flow")]
+    output = ["--records", str(records), "--output", str(tmp_path / "both")]
+    assert cli.main([*command, *output]) == 0
+    text = capsys.readouterr().out
+    assert text.splitlines()[0].split() == ["rgb", "flow", "sum"]
+    with np.load(tmp_path / "both/predictions.npz") as file:
+        np.testing.assert_array_equal(file["logits"], both.answers.logits)
+    assert "data:image/png" in (tmp_path / "both/report.html").read_text()
+    assert json.loads((tmp_path / "both/result.json").read_text())["top1"] == both.metrics.top1
+    assert cli.main([*command, *output]) == 0
+    assert capsys.readouterr().out == text
+    assert cli.main([*command, *output, "--weights", "1", "2"]) == 1
+    assert "with other settings (weights [1.0, 1.0] there, [1.0, 2.0] asked)" in capsys.readouterr().err
+    assert cli.main([*command, "--json", "--weights", "1", "2"]) == 0
+    values = json.loads(capsys.readouterr().out)
+    assert [each["weight"] for each in values["streams"]] == [1.0, 2.0]
+    assert fuse([tmp_path / "rgb"]).metrics.top1 == evaluate(models["rgb"], records).metrics.top1
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--classes", "-1"], "classes must be at least 0, got -1"),
+        (["--views", "ten"], "views must be windows x crops, each 1 to 100, such as 10x3; got 'ten'"),
+        (["--frames", "few"], "frames must be all or a number of at least 1, got 'few'"),
+        (["--frames", "0"], "frames must be all or a number of at least 1, got 0"),
+        (["--view-frames", "4"], "view_frames are those of views; name these too, such as --views 10x3"),
+        (["--views", "1x1", "--view-frames", "0"], "view_frames must be at least 1, got 0"),
+        (["--weights", "1", "2"], "weights must be 1 finite numbers, not all 0, one for each of the models; got"),
+        (["--split", "test", "--split", "test"], "splits must be one or more, each named once; got test, test"),
+    ],
+)
+def test_arguments_out_of_range_are_wrong_usage(records, capsys, more: list[str], message: str) -> None:
+    assert run("absent.keras", records, *more) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_what_belongs_to_models_cannot_go_with_predictions(tmp_path, capsys) -> None:
+    for option, value in (
+        ("split", "test"),
+        ("frames", "9"),
+        ("views", "1x1"),
+        ("view-frames", "4"),
+        ("on-damage", "skip"),
+    ):
+        assert cli.main(["evaluate", "--predictions", str(tmp_path), f"--{option}", value]) == 2
+        assert f"--{option} cannot go with --predictions" in capsys.readouterr().err
+    assert cli.main(["evaluate", "--model", "kinetics"]) == 2
+    assert "records must be named: --records DIR" in capsys.readouterr().err
+
+
+def test_published_weights_are_named_with_their_stream(records) -> None:
+    def asked(model: str) -> list[str]:
+        job = evaluation_job.Job.of(model, records, "test", None, seeing=Seeing())
+        return [each.spelling for each in job.models[0]]
+
+    assert asked("kinetics") == ["kinetics:rgb"]
+    assert asked("kinetics:flow") == ["kinetics:flow"]
+    assert asked("kinetics_scratch:both") == ["kinetics_scratch:rgb", "kinetics_scratch:flow"]
+    with pytest.raises(ValueError, match="unknown modality 'depth'; known: rgb, flow, both"):
+        asked("kinetics:depth")
+
+
+def test_damaged_records_are_left_out_where_that_is_wanted(models, records, tmp_path, capsys) -> None:
+    shutil.copytree(records, tmp_path / "records")
+    (shard,) = (tmp_path / "records").glob("test-*")
+    content = bytearray(shard.read_bytes())
+    content[int.from_bytes(content[:8], "little") + 16 + 500] ^= 1  # in the second record
+    shard.write_bytes(content)
+    more = ["--model", models["flow"], "--output", str(tmp_path / "out"), "--on-damage"]
+    assert run(models["rgb"], tmp_path / "records", *more, "skip") == 3
+    shown = capsys.readouterr()
+    assert "1 damaged records were left out (--json lists them)" in shown.err
+    whole = evaluate([models["rgb"], models["flow"]], records).answers
+    with np.load(tmp_path / "out/predictions.npz") as file:
+        assert file["ids"].tolist() == [whole.ids[0], *whole.ids[2:]]
+        np.testing.assert_allclose(file["logits"], np.delete(whole.logits, 1, axis=0), atol=1e-5)
+    assert run(models["rgb"], tmp_path / "records", *more, "skip", "--json") == 3
+    (told,) = json.loads(capsys.readouterr().out)["skipped"]
+    assert f"{shard.name}: record 1, counted from 0" in told
+    assert run(models["rgb"], tmp_path / "records", *more, "stop") == 1
+    assert "on_damage 'skip' there, 'stop' asked" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="on_damage must be one of stop, skip; got 'ignore'"):
+        evaluate(models["rgb"], records, on_damage="ignore")

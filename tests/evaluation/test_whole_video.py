@@ -8,10 +8,13 @@ import tensorflow as tf
 from keras_i3d import finished_model
 from keras_i3d.clips import pipeline
 from keras_i3d.datasets.folder import read_folder
+from keras_i3d.errors import KerasI3DError
 from keras_i3d.evaluation import whole_video
 from keras_i3d.models.c3d import C3D
 from keras_i3d.models.convnet_lstm import ConvNetLSTM
+from keras_i3d.models.i3d import I3D
 from keras_i3d.models.two_stream import TwoStream
+from keras_i3d.records import contents, schema
 from keras_i3d.records.selection import select
 from keras_i3d.video import decode
 
@@ -76,6 +79,89 @@ def test_a_network_of_fixed_clips_gives_the_mean_of_its_windows() -> None:
         windows = [network(inputs["rgb"][None, start : start + 4])[0] for start in range(0, len(inputs["rgb"]), 4)]
         assert np.std(windows) > 1e-3
         np.testing.assert_allclose(logits, np.mean(windows, axis=0), atol=1e-5)
+
+
+def small_network(size: int) -> keras.Model:
+    """Return a network of three classes whose answer depends on the order of the frames."""
+    source = keras.Input((None, size, size, 3), name="rgb")
+    x = keras.layers.Conv3D(8, (3, 5, 5), strides=(1, 4, 4), padding="same", activation="relu")(source)
+    x = keras.layers.GlobalAveragePooling3D()(keras.layers.Conv3D(3, 1)(x))
+    network = keras.Model(source, x)
+    generator = np.random.default_rng(2)
+    network.set_weights([generator.normal(size=value.shape) for value in network.get_weights()])
+    return network
+
+
+def weights_of(model: keras.Model, layer: str) -> list[np.ndarray]:
+    return [np.asarray(variable, np.float64) for variable in model.get_layer(layer).weights]
+
+
+def test_i3d_gives_the_mean_over_time_of_a_head_applied_step_by_step() -> None:
+    network = enlivened(I3D(weights=None, input_shape=(None, 64, 64, 3), classes=3, classifier_activation=None))
+    trunk = keras.Model(network.inputs[0], network.get_layer("Mixed_5c").output)
+    kernel, bias = weights_of(network, "Logits__Conv3d_0c_1x1__conv_3d")
+    bias += np.arange(3)
+    network.get_layer("Logits__Conv3d_0c_1x1__conv_3d").weights[1].assign(bias)
+    generator = np.random.default_rng(0)
+    frames = generator.uniform(-1, 1, (41, 64, 64, 3)).astype(np.float32)
+    specs = ({"rgb": tf.TensorSpec((None, 64, 64, 3))}, tf.TensorSpec((), tf.int64), tf.TensorSpec((), tf.string))
+    videos = tf.data.Dataset.from_generator(lambda: iter([({"rgb": frames}, 0, "video")]), output_signature=specs)
+    ((_, logits, _),) = whole_video.iterate(network, videos)
+    features = np.asarray(trunk(frames[np.newaxis]), np.float64)[0]
+    assert features.shape == (6, 2, 2, 1024)
+    steps = []
+    for start in range(len(features) - 1):  # the pool of two steps, one apart, over all of space
+        mean = features[start : start + 2].mean(axis=(0, 1, 2))
+        steps.append(mean @ kernel[0, 0, 0] + bias)
+    assert np.std(steps, axis=0).max() > 1e-4
+    np.testing.assert_allclose(logits, np.mean(steps, axis=0), atol=1e-4)
+
+
+@pytest.mark.parametrize("crops", [1, 3])
+def test_views_give_the_mean_of_every_window_and_crop(records, crops: int) -> None:
+    network = small_network(32)
+    chosen = select(records, "test")
+    views = pipeline.video_views(chosen, views=(2, crops), frames=4, size=32)
+    answers = whole_video.answer(network, views, parts=2)
+    assert answers.ids == tuple(str(name, "utf-8") for *_, name in list(views.as_numpy_iterator())[::2])
+    for number, record in enumerate(contents.read(chosen.paths[0])):
+        jpegs = contents.pictures_of(record.example, schema.RGB_FRAMES)
+        frames = np.stack([tf.io.decode_jpeg(jpeg, dct_method="INTEGER_ACCURATE") for jpeg in jpegs]) / 127.5 - 1
+        assert frames.shape == (12, 37, 37, 3)
+        literal = []
+        for start in (0, 8):
+            for left in (3,) if crops == 1 else (0, 3, 5):  # of five columns that are left over
+                clip = frames[start : start + 4, 3:35, left : left + 32]
+                literal.append(network(clip[np.newaxis].astype(np.float32))[0])
+        assert np.std(literal, axis=0).max() > 1e-4
+        np.testing.assert_allclose(answers.logits[number], np.mean(literal, axis=0), atol=1e-5)
+        if number == 2:
+            break
+
+
+def test_labels_of_any_number_stay_as_they_are() -> None:
+    network = small_network(SIZE)
+    videos = videos_of(2, 3).map(lambda inputs, label, name: (inputs, tf.one_hot(label, 3), name))
+    answers = whole_video.answer(network, videos)
+    assert answers.multi_label
+    assert answers.truth.tolist() == [[1, 0, 0], [0, 1, 0]]
+
+
+def test_a_video_that_does_not_fit_into_memory_is_named() -> None:
+    source = keras.Input((None, SIZE, SIZE, 3), name="rgb")
+    network = keras.Model(source, keras.layers.GlobalAveragePooling3D()(Exhausting()(source)))
+    with pytest.raises(KerasI3DError, match="video 0: its 1 clips of 7 frames do not fit into memory at once; fewer"):
+        whole_video.answer(network, videos_of(7))
+
+
+class Exhausting(keras.layers.Layer):
+    """Run out of memory, as TensorFlow says it (its own allocator waits ten seconds before it does)."""
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        return tf.ensure_shape(tf.numpy_function(self.fail, [x], tf.float32), x.shape)
+
+    def fail(self, x: np.ndarray) -> np.ndarray:
+        raise MemoryError
 
 
 def test_windows_of_both_streams_belong_together() -> None:
