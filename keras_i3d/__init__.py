@@ -31,8 +31,10 @@ _HOMES = {
     "make_tfrecords": "records.making",
     "RecordSettings": "records.settings",
     "Recipe": "training.recipe",
+    "Execution": "training.execution",
     "fit": "training.fit",
     "evaluate": "commands.evaluate",
+    "fuse": "commands.evaluate",
     "export": "serving.export",
     "predict": "commands.predict",
 }

@@ -20,6 +20,7 @@ COMMANDS = (
     "inspect",
     "train",
     "evaluate",
+    "benchmark",
     "export",
     "predict",
     "models",

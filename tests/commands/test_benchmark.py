@@ -1,0 +1,67 @@
+import json
+import re
+
+import pytest
+
+from keras_i3d import cli
+
+TINY = ["frames=9", "size=32", "epochs=1", "batch_size=4", "flips=false"]
+
+
+def arguments(records, output, dataset: str = "own", *more: str) -> list[str]:
+    settings = [part for setting in TINY for part in ("--set", setting)]
+    return ["benchmark", dataset, "--records", str(records), "--output", str(output), *settings, *more]
+
+
+def test_a_network_is_trained_tested_and_stands_beside_the_paper(records, tmp_path, capsys) -> None:
+    call = arguments(records, tmp_path / "out", "hmdb51", "--transfers", "original", "--streams", "rgb")
+    assert cli.main([*call, "--start", "none"]) == 0
+    first, second, line = capsys.readouterr().out.splitlines()[-3:]
+    assert first == "hmdb51, split 1: top-1 on whole test videos"
+    assert second.split() == ["transfer", "stream", "top-1", "paper"]
+    (result,) = json.loads((tmp_path / "out/result.json").read_text())
+    assert line.split() == ["original", "rgb", f"{result['top1']:.1%}"]  # the paper has this stream from ImageNet only
+    tested = json.loads((tmp_path / "out/original-rgb-1-test/result.json").read_text())
+    assert (tested["top1"], tested["videos"]) == (result["top1"], 8)
+
+    assert cli.main([*call, "--start", "none", "--json"]) == 0  # nothing is done twice
+    assert json.loads(capsys.readouterr().out) == [result]
+
+
+@pytest.mark.slow
+def test_transfers_and_streams_make_a_table(records, run_folder, flow_run_folder, tmp_path, capsys) -> None:
+    weights = ["--weights", str(run_folder / "last.keras"), str(flow_run_folder / "last.keras")]
+    assert cli.main([*arguments(records, tmp_path / "out", "own", *weights), "--json"]) == 0
+    lines = json.loads(capsys.readouterr().out)
+    assert [(line["transfer"], line["modality"]) for line in lines] == [
+        (transfer, modality) for transfer in ("original", "fixed", "full") for modality in ("rgb", "flow", "both")
+    ]
+    assert all(0 <= line["top1"] <= 1 and line["paper"] is None for line in lines)
+    recipe = json.loads((tmp_path / "out/fixed-flow-1/recipe.json").read_text())
+    assert (recipe["transfer"], recipe["modality"], recipe["weights"]) == ("fixed", "flow", weights[2])
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--set", "epoch=3"], r"set must be FIELD=VALUE with a field of a recipe \(network, weights, .*got 'epoch=3'"),
+        (["--set", "epochs"], "set must be FIELD=VALUE"),
+        (["--set", "epochs=many"], "epochs must be a number, true or false; got 'many'"),
+        (
+            ["--weights", "a", "b", "c"],
+            r"weights must be one name, or one for each of rgb, flow; got \['a', 'b', 'c'\]",
+        ),
+        (["--set", "dropout_rate=2"], r"dropout_rate must be in \[0, 1\), got 2"),
+    ],
+)
+def test_wrong_arguments_are_told_before_anything_is_done(records, tmp_path, capsys, more, message) -> None:
+    assert cli.main(arguments(records, tmp_path / "out", "own", *more)) == 2
+
+    assert re.search(message, capsys.readouterr().err)
+    assert not (tmp_path / "out").exists()
+
+
+def test_kinetics_is_tested_not_transferred_to(records, tmp_path, capsys) -> None:
+    call = ["benchmark", "kinetics", "--records", str(records), "--output", str(tmp_path / "out")]
+    assert cli.main([*call, "--transfers", "full"]) == 2
+    assert "on kinetics there is nothing to transfer from: transfers must be original" in capsys.readouterr().err
