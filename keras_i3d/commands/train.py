@@ -118,7 +118,8 @@ def _records_of(videos: str, output: str, recipe: Recipe) -> Path:
     from keras_i3d.records.settings import RecordSettings
 
     dataset = read_folder(videos) if Path(videos).is_dir() else read_table(videos)
-    folder = Path(output).with_name(f"{Path(output).name}-records")
+    run_folder = Path(output).resolve()
+    folder = run_folder.with_name(f"{run_folder.name}-records")
     flow = "none" if recipe.modality == "rgb" else "tvl1"
     make_tfrecords(dataset, folder, RecordSettings(short_side=short_side_for(recipe.size), flow=flow))
     return folder

@@ -7,6 +7,7 @@ layer is trained on what it gives.
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,6 +93,11 @@ def clips_to_compute(data: Data, recipe: Recipe) -> int:
     """Return how many clips `training_passes` and `validation` take."""
     clips = data.train.records * recipe.feature_clips
     return clips + (_filled(data.val.records) if data.val else 0)
+
+
+def remove(folder: Path) -> None:
+    """Remove the features of a run that has ended: they may take as much room as the videos."""
+    shutil.rmtree(folder / FOLDER, ignore_errors=True)
 
 
 def training_batches(passes: list[Features], recipe: Recipe, first_batch: int) -> Iterator[Any]:

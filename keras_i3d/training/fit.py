@@ -24,7 +24,7 @@ from keras_i3d.clips.preparation import Preparation
 from keras_i3d.errors import OutputFolderError, TrainingError
 from keras_i3d.run_folder import claim
 from keras_i3d.training import devices as machines
-from keras_i3d.training import schedule, start, state
+from keras_i3d.training import features, schedule, start, state
 from keras_i3d.training.data import Data, Timed, check_batch
 from keras_i3d.training.devices import Devices
 from keras_i3d.training.display import Display
@@ -155,6 +155,7 @@ class _Run:
         self._callbacks.on_train_begin()
         self._trainee.model.stop_training = False
         batches = Timed(iter(self._trainee.training_batches(self._step * self._recipe.accumulation)), time.monotonic)
+        self._say_learning_rate()
         self._display.begin(self._steps, self._step)
         started, first = time.monotonic(), self._step
         while self._step < self._steps and not self._is_over():
@@ -169,6 +170,14 @@ class _Run:
         self._callbacks.on_train_end()
         self._finish()
         return self._history
+
+    def _say_learning_rate(self) -> None:
+        recipe = self._recipe
+        if recipe.learning_rate_batch not in (None, recipe.clips_per_update):
+            self._display.say(
+                f"learning rate {recipe.learning_rate:g} is meant for updates of {recipe.learning_rate_batch} clips: "
+                f"{recipe.scaled_learning_rate:.3g} for {recipe.clips_per_update}"
+            )
 
     def _resume(self) -> None:
         facts = state.facts(self._folder)
@@ -270,5 +279,6 @@ class _Run:
                 self._save_network("best.keras")
             self._save_network("last.keras")
         if self._devices.is_first:
+            features.remove(self._folder)
             state.remove(self._folder)
         self._devices.agree(self._step)

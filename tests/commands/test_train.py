@@ -1,11 +1,20 @@
+import dataclasses
 import json
 import shutil
 
+import keras
+import numpy as np
 import pytest
+from small_networks import small_network
 
 from keras_i3d import cli
 from keras_i3d.clips.preparation import Preparation
 from keras_i3d.models import networks
+from keras_i3d.records import manifest
+from keras_i3d.training import start
+from keras_i3d.training.execution import Execution
+from keras_i3d.training.named_recipes import NAMED
+from keras_i3d.training.recipe import Recipe
 
 
 def test_options_change_a_recipe_file_and_the_summary_names_the_best_epoch(
@@ -23,7 +32,8 @@ def test_options_change_a_recipe_file_and_the_summary_names_the_best_epoch(
 @pytest.mark.parametrize(
     ("network", "frames"),
     [
-        *(("c3d", 9), ("convnet_lstm", 10)),
+        ("convnet_lstm", 10),
+        pytest.param("c3d", 9, marks=pytest.mark.slow),
         pytest.param("two_stream", 10, marks=pytest.mark.slow),
         pytest.param("two_stream_i3d", 9, marks=pytest.mark.slow),
     ],
@@ -83,7 +93,7 @@ def test_damaged_records_are_named(records, tmp_path, capsys) -> None:
     assert not (tmp_path / "run").exists()
     shard.write_bytes(content[:99] + bytes([content[99] ^ 255]) + content[100:])
     assert cli.main(train) == 1
-    assert "records: a record is damaged, or is none of this package (" in capsys.readouterr().err
+    assert f"{shard}: record 0, counted from 0 (at byte 0): its content is damaged (wrong" in capsys.readouterr().err
 
 
 def test_an_output_folder_of_another_run_is_left_alone(run_folder, records, capsys) -> None:
@@ -93,3 +103,140 @@ def test_an_output_folder_of_another_run_is_left_alone(run_folder, records, caps
     assert cli.main(["train", "--records", str(records), "--output", str(records)]) == 1
     assert "holds a run of `make-tfrecords`, not of `train`" in capsys.readouterr().err
     assert sorted(path.name for path in run_folder.iterdir()) == before
+
+
+SMALL = ("--frames", "9", "--size", "32", "--epochs", "1", "--batch-size", "4", "--no-flips")
+
+
+def train(*arguments: object) -> int:
+    return cli.main(["train", *map(str, arguments)])
+
+
+def test_every_field_is_an_option_with_its_meaning(capsys) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["train", "--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert ended.value.code == 0
+    for field in (*dataclasses.fields(Recipe), *dataclasses.fields(Execution)):
+        assert f"--{field.name.replace('_', '-')}" in shown
+    assert all(name in shown for name in NAMED)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--recipe", "kinetics"], "recipe must be a file or one of kinetics-paper, kinetics-release-rgb, .*; got 'ki"),
+        (["--recipe", "small", "--frames", "0"], "frames must be at least 1 for network 'i3d', got 0"),
+        (["--weights", "imagenet21k"], "weights='imagenet21k' is neither a known name (kinetics"),
+        (["--network", "c3d", "--weights", "kinetics"], "weights='kinetics' are those of I3D; C3D takes the path of"),
+        (["--transfer", "full"], "transfer 'full' needs weights to start from; got weights 'none'"),
+        (["--precision", "double"], "precision must be one of auto, float32, bfloat16, float16; got 'double'"),
+        (["--checkpoint-steps", "0"], "checkpoint_steps must be at least 1, got 0"),
+        (["--schedule", "10:1,5:0.1"], "the steps of a schedule must rise, got '10:1,5:0.1'"),
+        (["--batch-size", "17"], "split 'train' has 16 clips, fewer than one update of 17"),
+        (["--split", "train2"], "train2"),
+    ],
+)
+def test_what_cannot_be_trained_is_one_line(records, tmp_path, capsys, options: list, message: str) -> None:
+    assert train("--records", records, "--output", tmp_path / "run", *SMALL, *options) in (1, 2)
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("keras-i3d train: ")
+    head, _, tail = message.partition(".*")
+    assert head in error and tail in error
+    assert not (tmp_path / "run").exists()
+
+
+def test_weights_of_another_network_are_one_line(records, run_folder, tmp_path, capsys) -> None:
+    common = ("--records", records, "--output", tmp_path / "run", *SMALL, "--weights", run_folder / "last.keras")
+    assert train(*common, "--modality", "flow") == 1
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("keras-i3d train: ") and "last.keras" in error
+    assert not (tmp_path / "run").exists()
+
+
+def test_several_machines_that_are_told_wrongly_are_one_line(records, tmp_path, capsys, monkeypatch) -> None:
+    monkeypatch.setenv("TF_CONFIG", '{"cluster": {}}')
+    assert train("--records", records, "--output", tmp_path / "run", *SMALL) == 1
+    assert "keras-i3d train: TF_CONFIG must be of the form" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_label_outside_the_classes_is_one_line(records, tmp_path, capsys, monkeypatch) -> None:
+    monkeypatch.setattr(start, "network", small_network)
+    shutil.copytree(records, tmp_path / "records")
+    names = (records / "labels.txt").read_text().splitlines()
+    (tmp_path / "records/labels.txt").write_text("\n".join(names[:5]) + "\n")
+    assert train("--records", tmp_path / "records", "--output", tmp_path / "run", *SMALL) == 1
+    assert "5 classes" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_a_named_recipe_trains_a_new_layer_on_a_trained_network(records, run_folder, tmp_path, capsys) -> None:
+    weights = run_folder / "last.keras"
+    options = ("--recipe", "ucf101-fixed", "--weights", weights, *SMALL, "--epochs", "3", "--feature-clips", "1")
+    assert train("--records", records, "--output", tmp_path / "run", *options) == 0
+    captured = capsys.readouterr()
+    assert "of 3, val top-1 " in captured.out
+    assert "computing features" in captured.err
+    recipe = Recipe.read(tmp_path / "run/recipe.json")
+    assert (recipe.transfer, recipe.epochs, recipe.batch_norm_momentum) == ("fixed", 3, 0.999)
+    assert len((tmp_path / "run/steps.csv").read_text().splitlines()) == 1 + 3 * 4
+    model, began = (keras.saving.load_model(path) for path in (tmp_path / "run/last.keras", weights))
+    for layer in began.layers:
+        if layer.weights:
+            pairs = zip(model.get_layer(layer.name).get_weights(), layer.get_weights(), strict=True)
+            is_kept = all(np.array_equal(*pair) for pair in pairs)
+            assert is_kept == (not layer.name.startswith("Logits") and "Dropout" not in layer.name), layer.name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [[], ["--freeze-until", "Mixed_4f", "--no-frozen-batch-norm"]])
+def test_a_trained_network_is_fine_tuned_on_other_classes(motion_folder, run_folder, tmp_path, options: list) -> None:
+    for split, name in ((split, name) for split in ("train", "val") for name in ("grows", "shrinks")):
+        shutil.copytree(motion_folder / split / name, tmp_path / "videos" / split / name)
+    weights = run_folder / "last.keras"
+    arguments = ("--videos", tmp_path / "videos", "--output", tmp_path / "run", *SMALL, "--weights", weights)
+    assert train(*arguments, *options) == 0
+    model, began = (keras.saving.load_model(path) for path in (tmp_path / "run/last.keras", weights))
+    assert model.output.shape == (None, 2)
+    assert all(layer.trainable for layer in model.layers)
+    for layer in began.layers:
+        if not layer.weights or layer.name.startswith(("Logits", "Dropout")):
+            continue
+        pairs = zip(model.get_layer(layer.name).get_weights(), layer.get_weights(), strict=True)
+        is_behind = layer.name.startswith("Mixed_5")
+        is_norm = isinstance(layer, keras.layers.BatchNormalization)
+        is_kept = not is_behind if options else is_norm
+        assert all(np.array_equal(*pair) for pair in pairs) == is_kept, layer.name
+
+
+@pytest.mark.parametrize("source", ["folder", "table"])
+def test_videos_are_trained_on_straight(motion_folder, tmp_path, capsys, monkeypatch, source: str) -> None:
+    given, videos = motion_folder, []
+    if source == "table":
+        given = tmp_path / "videos.csv"
+        for split in ("train", "val"):
+            for name in ("grows", "shrinks"):
+                videos += [f"{path},{name},{split}" for path in sorted((motion_folder / split / name).iterdir())]
+        given.write_text("\n".join(["path,label,split", *videos]) + "\n")
+    monkeypatch.setattr(start, "network", small_network)
+    assert train("--videos", given, "--output", tmp_path / "run", *SMALL) == 0
+    made = manifest.read(tmp_path / "run-records")
+    assert made.records["train"] == (16 if source == "folder" else 4)
+    assert (made.settings["short_side"], made.settings["flow"]) == (37, "none")
+    assert "run/best.keras: epoch 1 of 1, val top-1 " in capsys.readouterr().out
+    assert train("--videos", given, "--output", tmp_path / "run", *SMALL) == 0  # finished: nothing is made again
+
+
+def test_videos_and_records_exclude_each_other(records, tmp_path, capsys) -> None:
+    with pytest.raises(SystemExit):
+        train("--videos", tmp_path, "--records", records, "--output", tmp_path / "run")
+    assert "not allowed with argument" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        train("--output", tmp_path / "run")
+    assert "one of the arguments --records --videos is required" in capsys.readouterr().err
+
+
+def test_videos_that_are_not_there_are_one_line(tmp_path, capsys) -> None:
+    assert train("--videos", tmp_path / "absent.csv", "--output", tmp_path / "run", *SMALL) == 1
+    assert "absent.csv" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()

@@ -1,3 +1,5 @@
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -6,6 +8,7 @@ from keras_i3d.models import networks
 from keras_i3d.models.features import split
 
 
+@functools.cache
 def network(name: str, frames: int) -> keras.Model:
     keras.utils.set_random_seed(0)
     modality = networks.network(name).modality

@@ -105,7 +105,7 @@ def losses(folder: Path) -> list[float]:
 @pytest.mark.slow
 def test_two_processes_train_a_network_as_one_with_the_whole_batch(records, tmp_path) -> None:
     # without dropout, which draws other numbers for each slice of a batch
-    options = ("--batch-size", "8", "--dropout-rate", "0", "--optimiser", "sgd", "--learning-rate", "0.001")
+    options = ("--batch-size", "8", "--dropout-rate", "0", "--optimiser", "sgd", "--learning-rate", "0.0001")
     ended(started(records, tmp_path / "one", *options))
     errors = ended(*workers(records, tmp_path / "two", *options))
     epochs = [re.findall("^epoch.*val top-1.*$", error, re.MULTILINE) for error in errors]

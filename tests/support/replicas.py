@@ -1,7 +1,7 @@
 """Train a small smooth network by `Loop`, and print what it gives: python replicas.py KIND [WORKER PORT PORT].
 
-KIND is one (device), mirrored (two devices of this process) or workers (two processes, of which this is one). Nothing
-in the network has a kink (no ReLU, no max pool), so the rounding of sums does not grow.
+KIND is mirrored (two devices of this process) or workers (two processes, of which this is one). Nothing in the network
+has a kink (no ReLU, no max pool), so the rounding of sums does not grow.
 """
 
 import json
@@ -28,11 +28,20 @@ def main(kind: str, worker: str = "0", *ports: str) -> None:
         place = devices.here()
     numbers = {"replicas": place.replicas, "worker": place.worker, "are_several": place.are_several}
     numbers["agree"] = [place.agree(7), place.agree(worker == "0")]
-    numbers["runs"] = [trained(place, **options) for options in ({}, {"accumulation": 2, "weight_decay": 0.01})]
+    numbers["runs"] = runs(place)
+    try:
+        trained(place, jit_compile=True)
+    except ValueError as error:
+        numbers["of_xla"] = str(error)
     sys.stdout.write(json.dumps(numbers) + "\n")
 
 
-def trained(place, *, accumulation: int = 1, weight_decay: float = 0.0) -> dict:
+def runs(place) -> list[dict]:
+    """Return the numbers of a plain run and of one that accumulates, on any devices."""
+    return [trained(place), trained(place, accumulation=2, weight_decay=0.01)]
+
+
+def trained(place, *, accumulation: int = 1, weight_decay: float = 0.0, jit_compile: bool = False) -> dict:
     import keras
     import numpy as np
 
@@ -53,6 +62,7 @@ def trained(place, *, accumulation: int = 1, weight_decay: float = 0.0) -> dict:
             clips_per_update=BATCH * accumulation,
             accumulation=accumulation,
             weight_decay=weight_decay,
+            jit_compile=jit_compile,
         )
     updates = [loop.update(dealt(place, accumulation, step), 0.1) for step in range(STEPS)]
     validated, scores, labels = loop.measure_scores(dealt(place, 2, 0, weighted=True))
