@@ -62,29 +62,36 @@ class Strip:
         """
         short_side = transforms.short_side_for(size) if short_side is None else short_side
         mirrored = tf.convert_to_tensor(mirrored)
-        chosen = None if self.video is not None else tf.gather(self.encoded, self.places)
 
         def finished(frames: Any) -> Any:
             if relight is not None and self.modality == "rgb":
                 frames = relight(tf.cast(frames, tf.float32))
             return transforms.scale(frames, self.modality)
 
-        def of_whole_frames() -> Any:
-            frames = transforms.cut(self.frames(), size, self.modality, place, short_side)
-            return finished(tf.cond(mirrored, lambda: transforms.flip(frames, self.modality), lambda: frames))
+        def turned(frames: Any) -> Any:
+            return tf.cond(mirrored, lambda: transforms.flip(frames, self.modality), lambda: frames)
+
+        if self.video is not None:
+            return finished(turned(transforms.cut(self.frames(), size, self.modality, place, short_side)))
+        chosen = tf.gather(self.encoded, self.places)
+        sides = _sides(chosen[0], self.modality)
+        fits = tf.equal(tf.reduce_min(sides), short_side)
+        corner = tf.where(fits, transforms.corner(sides, size, place), 0)
+        box = tf.concat([corner, tf.where(fits, size, sides)], axis=0)
+        images = _decode(chosen, self.modality, box, sides, tf.logical_and(fits, mirrored))
 
         def of_squares() -> Any:
-            corner = transforms.corner(sides, size, place)
-            images = _squares(chosen, self.modality, corner, size, sides, mirrored)
-            images = tf.ensure_shape(images, (None, size, size, images.shape[-1]))
+            # not by ensure_shape: TensorFlow's optimiser would take its word for `images` in the other branch too
+            squares = tf.reshape(images, (-1, size, size, images.shape[-1]))
             if self.modality == "flow":
-                images = _values(images, self.modality) * tf.where(mirrored, [-1.0, 1.0], [1.0, 1.0])
-            return finished(images)
+                squares = _values(squares, self.modality) * tf.where(mirrored, [-1.0, 1.0], [1.0, 1.0])
+            return finished(squares)
 
-        if chosen is None:
-            return of_whole_frames()
-        sides = _sides(chosen[0], self.modality)
-        return tf.cond(tf.equal(tf.reduce_min(sides), short_side), of_squares, of_whole_frames)
+        def of_whole_frames() -> Any:
+            frames = _values(images, self.modality)
+            return finished(turned(transforms.resize_and_crop(frames, size, self.modality, place, short_side)))
+
+        return tf.cond(fits, of_squares, of_whole_frames)
 
     def _images(self) -> Any:
         if self.video is not None:
@@ -106,32 +113,40 @@ def _sides(encoded: Any, modality: str) -> Any:
     )
 
 
-def _squares(encoded: Any, modality: str, corner: Any, size: int, sides: Any, mirrored: Any) -> Any:
-    """Decode a square of each picture, mirrored if told: uint8 (time, size, size, channels)."""
+def _decode(encoded: Any, modality: str, box: Any, sides: Any, mirrored: Any) -> Any:
+    """Decode a part of each picture.
+
+    Args:
+        encoded: String tensor of shape (time,), JPEG or PNG.
+        modality: ``"rgb"`` or ``"flow"``.
+        box: int32 (4,), the part: top, left, height, width.
+        sides: int32 (2,), height and width of the pictures.
+        mirrored: bool scalar, whether the part is mirrored left to right.
+
+    Returns:
+        uint8 tensor of shape (time, height, width, channels).
+    """
     channels = streams.channels(modality)
-    top, left = corner[0], corner[1]
-    # A pixel's colour in a JPEG depends on its neighbours' left and right: with these decoded too, the square is to the
+    top, left, height, width = tf.unstack(box)
+    # A pixel's colour in a JPEG depends on its neighbours' left and right: with these decoded too, the part is to the
     # last bit that of the whole picture.
     before = tf.maximum(left - 1, 0)
-    window = tf.stack([top, before, size, tf.minimum(left + size + 2, sides[1]) - before])
+    window = tf.stack([top, before, height, tf.minimum(left + width + 2, sides[1]) - before])
 
-    def of_jpeg(one: Any) -> Any:
-        strip = tf.image.decode_and_crop_jpeg(one, window, channels=3, dct_method=_DCT)
-        return strip[:, left - before : left - before + size]
+    def columns_of(one: Any) -> Any:
+        if modality == "flow":
+            return _picture(one, modality)[top : top + height, before:, :channels]
+        return tf.cond(
+            tf.io.is_jpeg(one),
+            lambda: tf.image.decode_and_crop_jpeg(one, window, channels=3, dct_method=_DCT),
+            lambda: _picture(one, modality)[top : top + height, before:],
+        )
 
-    def of_any(one: Any) -> Any:
-        return _picture(one, modality)[top : top + size, left : left + size, :channels]
+    def part_of(one: Any) -> Any:
+        part = columns_of(one)[:, left - before : left - before + width]
+        return tf.cond(mirrored, lambda: tf.reverse(part, axis=[1]), lambda: part)
 
-    def mapped(square: Callable[[Any], Any]) -> Any:
-        def turned(one: Any) -> Any:
-            cut = square(one)
-            return tf.cond(mirrored, lambda: tf.reverse(cut, axis=[1]), lambda: cut)
-
-        return tf.map_fn(turned, encoded, fn_output_signature=tf.TensorSpec([None, None, channels], tf.uint8))
-
-    if modality == "flow":
-        return mapped(of_any)
-    return tf.cond(tf.io.is_jpeg(encoded[0]), lambda: mapped(of_jpeg), lambda: mapped(of_any))
+    return tf.map_fn(part_of, encoded, fn_output_signature=tf.TensorSpec([None, None, channels], tf.uint8))
 
 
 def _picture(encoded: Any, modality: str) -> Any:

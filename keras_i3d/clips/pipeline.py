@@ -100,7 +100,9 @@ def training_clips(
         place = tf.random.stateless_uniform([2], seeds[1])
         mirrored = tf.logical_and(augmentation.flips, tf.random.stateless_uniform([], seeds[2]) < 0.5)
         least, most = short_sides
-        short_side = tf.random.stateless_uniform([], tf.random.fold_in(of_clip, 1), least, most + 1, tf.int32)
+        short_side = least
+        if least < most:
+            short_side = tf.random.stateless_uniform([], tf.random.fold_in(of_clip, 1), least, most + 1, tf.int32)
 
         def relight(images: Any) -> Any:
             return relit(images, augmentation, tf.random.fold_in(of_clip, 2))

@@ -1,4 +1,5 @@
 import itertools
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -241,7 +242,7 @@ def test_centre_clips_give_every_video_once_in_order(numbered: list[str]) -> Non
         np.testing.assert_array_equal(one[1], other[1])
 
 
-@pytest.mark.parametrize("batch_size", [1, 15, 20, 40])
+@pytest.mark.parametrize("batch_size", [1, 15, 40])
 def test_batches_of_centre_clips_are_full_however_few_the_clips(numbered: list[str], batch_size: int) -> None:
     found = list(centre_clips(numbered, frames=4, size=SIZE, batch_size=batch_size).as_numpy_iterator())
     assert {len(label) for _, label, _ in found} == {batch_size}
@@ -255,23 +256,22 @@ def test_without_records_there_are_no_centre_clips(tmp_path: Path) -> None:
     assert list(centre_clips([empty], frames=4, size=SIZE, batch_size=4)) == []
 
 
-@pytest.mark.parametrize(("batch_size", "count"), [(6, 1), (6, 2), (6, 3), (4, 4)])
-def test_the_parts_of_a_batch_are_its_slices(numbered: list[str], batch_size: int, count: int) -> None:
-    varied = Augmentation(scale_jitter=(0.9, 1.2), brightness=0.2, hue=0.1)
-    options = {"frames": 3, "size": SIZE, "batch_size": batch_size}
+@pytest.mark.parametrize("kind", ["training", "centre"])
+def test_the_parts_of_a_batch_are_its_slices(numbered: list[str], kind: str) -> None:
+    varied = Augmentation(scale_jitter=(0.9, 1.2), brightness=0.2)
+    options = {"frames": 3, "size": SIZE, "batch_size": 6}
     makers = {
         "training": lambda part: training_clips(numbered, **options, augmentation=varied, part=part).take(5),
         "centre": lambda part: centre_clips(numbered, **options, part=part),
     }
-    share = batch_size // count
-    for make in makers.values():
-        whole = [tf.nest.flatten(one) for one in make((0, 1)).as_numpy_iterator()]
-        for index in range(count):
-            mine = [tf.nest.flatten(one) for one in make((index, count)).as_numpy_iterator()]
-            assert len(mine) == len(whole)
-            for values, all_values in zip(itertools.chain(*mine), itertools.chain(*whole), strict=True):
-                assert len(values) == share
-                np.testing.assert_array_equal(values, all_values[index * share : (index + 1) * share])
+    count, share = 3, 2
+    whole = [tf.nest.flatten(one) for one in makers[kind]((0, 1)).as_numpy_iterator()]
+    for index in range(count):
+        mine = [tf.nest.flatten(one) for one in makers[kind]((index, count)).as_numpy_iterator()]
+        assert len(mine) == len(whole)
+        for values, all_values in zip(itertools.chain(*mine), itertools.chain(*whole), strict=True):
+            assert len(values) == share
+            np.testing.assert_array_equal(values, all_values[index * share : (index + 1) * share])
 
 
 @pytest.mark.parametrize("part", [(1, 1), (-1, 2), (2, 2), (0, 0)])
@@ -289,8 +289,7 @@ def test_a_batch_that_does_not_divide_is_refused(batch_size: int, count: int) ->
             make(["a"], frames=4, size=8, batch_size=batch_size, part=(0, count))
 
 
-@pytest.mark.parametrize("first_epoch", [0, 2])
-@pytest.mark.parametrize("first_batch", [1, 2, 4])
+@pytest.mark.parametrize(("first_epoch", "first_batch"), [(0, 2), (2, 1), (2, 4)])
 def test_starting_within_an_epoch_gives_what_would_have_come(
     numbered: list[str], first_epoch: int, first_batch: int
 ) -> None:
@@ -330,17 +329,15 @@ def test_random_clips_decode_no_frame_but_those_they_show(tmp_path: Path) -> Non
     assert_equal(batches([write_shard(tmp_path / "kept", [kept])], 1, **both), [(inputs, np.array([0]))])
 
 
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-def test_inputs_travel_in_the_dtype_that_is_asked_for(numbered: list[str], dtype: str) -> None:
+@pytest.mark.parametrize(("make", "dtype"), [(training_clips, "float16"), (centre_clips, "bfloat16")])
+def test_inputs_travel_in_the_dtype_that_is_asked_for(numbered: list[str], make: Callable, dtype: str) -> None:
     options = {"frames": 4, "size": SIZE, "batch_size": 5}
-    for make in (training_clips, centre_clips):
-        wide = next(iter(make(numbered, **options)))
-        narrow = next(iter(make(numbered, **options, transfer_dtype=dtype)))
-        assert narrow[0]["rgb"].dtype == dtype
-        np.testing.assert_array_equal(tf.cast(wide[0]["rgb"], dtype), narrow[0]["rgb"])
-        np.testing.assert_array_equal(wide[1], narrow[1])
+    wide, narrow = (next(iter(make(numbered, **options, transfer_dtype=one))) for one in ("float32", dtype))
+    assert narrow[0]["rgb"].dtype == dtype
+    np.testing.assert_array_equal(tf.cast(wide[0]["rgb"], dtype), narrow[0]["rgb"])
+    np.testing.assert_array_equal(wide[1], narrow[1])
     with pytest.raises(ValueError, match=r"^transfer_dtype must be one of float32, float16, bfloat16, got 'uint8'$"):
-        training_clips(numbered, transfer_dtype="uint8")
+        make(numbered, **options, transfer_dtype="uint8")
 
 
 def test_centre_clips_are_the_middle_of_time_and_space(tmp_path: Path) -> None:

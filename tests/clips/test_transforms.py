@@ -216,3 +216,11 @@ def test_whole_numbers_and_floats_give_the_same_view() -> None:
     frames = np.random.default_rng(0).integers(0, 256, (2, 20, 30, 3), np.uint8)
     whole, floats = (transforms.testing_view(x, 14, "rgb") for x in (frames, frames.astype(np.float32)))
     np.testing.assert_array_equal(whole, floats)
+
+
+def test_bytes_are_scaled_as_floats_are() -> None:
+    levels = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1).repeat(3, axis=-1)
+    scaled = transforms.scale(tf.constant(levels), "rgb")
+    assert scaled.dtype == tf.float32
+    np.testing.assert_array_equal(scaled, levels * np.float32(1 / 127.5) - np.float32(1))
+    np.testing.assert_allclose(scaled, transforms.scale(tf.cast(levels, tf.float32), "rgb"), atol=FLOAT32)
