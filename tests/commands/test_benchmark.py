@@ -29,6 +29,7 @@ def test_a_network_is_trained_tested_and_stands_beside_the_paper(records, tmp_pa
 
 
 @pytest.mark.slow
+@pytest.mark.by_hand
 def test_transfers_and_streams_make_a_table(records, run_folder, flow_run_folder, tmp_path, capsys) -> None:
     weights = ["--weights", str(run_folder / "last.keras"), str(flow_run_folder / "last.keras")]
     assert cli.main([*arguments(records, tmp_path / "out", "own", *weights), "--json"]) == 0

@@ -18,6 +18,7 @@ def run(*arguments: object, cwd: Path) -> subprocess.CompletedProcess:
 
 
 @pytest.mark.slow
+@pytest.mark.by_hand
 def test_the_demo_leaves_a_report_and_its_numbers_repeat(tmp_path: Path) -> None:
     results = []
     for name in ("a", "b"):

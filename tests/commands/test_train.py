@@ -33,9 +33,9 @@ def test_options_change_a_recipe_file_and_the_summary_names_the_best_epoch(
     ("network", "frames"),
     [
         ("convnet_lstm", 10),
-        pytest.param("c3d", 9, marks=pytest.mark.slow),
-        pytest.param("two_stream", 10, marks=pytest.mark.slow),
-        pytest.param("two_stream_i3d", 9, marks=pytest.mark.slow),
+        pytest.param("c3d", 9, marks=[pytest.mark.slow, pytest.mark.by_hand]),
+        pytest.param("two_stream", 10, marks=[pytest.mark.slow, pytest.mark.by_hand]),
+        pytest.param("two_stream_i3d", 9, marks=[pytest.mark.slow, pytest.mark.by_hand]),
     ],
 )
 def test_every_network_goes_from_records_to_numbers(network: str, frames: int, records, tmp_path, capsys) -> None:

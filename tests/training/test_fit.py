@@ -63,6 +63,7 @@ def test_the_same_seed_gives_the_same_run(small, records, tiny_recipe, tmp_path)
 
 
 @pytest.mark.slow
+@pytest.mark.by_hand
 def test_a_run_that_was_stopped_goes_on_as_if_it_had_not(run_folder, records, tiny_recipe, tmp_path) -> None:
     with pytest.raises(InterruptedError):
         fit(records, tmp_path / "run", tiny_recipe, callbacks=[Stop()])
@@ -123,6 +124,7 @@ def recurrent_run(records, recurrent_recipe, tmp_path_factory):
 
 
 @pytest.mark.slow
+@pytest.mark.by_hand
 def test_a_network_with_a_loss_at_every_step_keeps_the_numbers_of_the_others(recurrent_run, records) -> None:
     history = json.loads((recurrent_run / "history.json").read_text())
     assert [set(entry) for entry in history] == [set(history[0])] * 2
@@ -138,6 +140,7 @@ def test_a_network_with_a_loss_at_every_step_keeps_the_numbers_of_the_others(rec
 
 
 @pytest.mark.slow
+@pytest.mark.by_hand
 def test_a_stopped_run_of_a_recurrent_network_goes_on_as_if_it_had_not(
     recurrent_run, records, recurrent_recipe, tmp_path
 ) -> None:
@@ -151,6 +154,7 @@ def test_a_stopped_run_of_a_recurrent_network_goes_on_as_if_it_had_not(
 
 
 @pytest.mark.slow
+@pytest.mark.by_hand
 def test_a_stopped_run_of_two_streams_goes_on_as_if_it_had_not(records, tiny_recipe, tmp_path) -> None:
     recipe = dataclasses.replace(tiny_recipe, network="two_stream", modality="both", frames=10, batch_size=8)
     whole = fit(records, tmp_path / "whole", recipe)
@@ -164,6 +168,7 @@ def test_a_stopped_run_of_two_streams_goes_on_as_if_it_had_not(records, tiny_rec
 
 
 @pytest.mark.slow
+@pytest.mark.by_hand
 def test_fused_streams_train_on_the_smallest_clips_that_they_take(records, tiny_recipe, tmp_path) -> None:
     recipe = dataclasses.replace(
         tiny_recipe, network="fused_two_stream", modality="both", frames=50, size=129, batch_size=2, epochs=1

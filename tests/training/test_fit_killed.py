@@ -78,6 +78,7 @@ def test_a_run_that_is_killed_goes_on_as_if_it_had_not_been(records, run_folder,
 
 
 @pytest.mark.slow
+@pytest.mark.by_hand
 def test_a_run_may_be_killed_again_and_again(records, run_folder, tmp_path) -> None:
     kills = int(os.environ.get("KERAS_I3D_KILLS", "5"))
     for step in sorted(random.choices(range(1, 8), k=kills)):
@@ -120,6 +121,7 @@ def test_two_processes_train_a_network_as_one_with_the_whole_batch(records, tmp_
 
 
 @pytest.mark.slow
+@pytest.mark.by_hand
 def test_two_processes_that_are_killed_go_on_together(records, tmp_path) -> None:
     ended(*workers(records, tmp_path / "whole"))
     kill(tmp_path / "run", 3, *workers(records, tmp_path / "run"))

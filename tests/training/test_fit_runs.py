@@ -326,6 +326,7 @@ def test_a_stopped_run_on_fixed_features_goes_on_and_computes_none_again(records
 
 
 @pytest.mark.slow
+@pytest.mark.by_hand
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="tells its memory on Linux alone")
 def test_memory_stays_flat_over_a_thousand_steps(records, tiny_recipe, tmp_path) -> None:
     pages: list[int] = []

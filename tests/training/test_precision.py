@@ -108,7 +108,7 @@ NETWORKS = [
     ("i3d", 9, 32),
     ("convnet_lstm", 10, 32),
     *(
-        pytest.param(*one, marks=pytest.mark.slow)
+        pytest.param(*one, marks=[pytest.mark.slow, pytest.mark.by_hand])
         for one in (("two_stream_i3d", 9, 32), ("two_stream", 10, 32), ("c3d", 16, 32), ("fused_two_stream", 50, 129))
     ),
 ]
@@ -206,7 +206,7 @@ def gradients_of_layer(layer: keras.Layer, given: np.ndarray, outer: np.ndarray)
         ("i3d", 9, 32),
         ("i3d", 16, 32),
         *(
-            pytest.param(*one, marks=pytest.mark.slow)
+            pytest.param(*one, marks=[pytest.mark.slow, pytest.mark.by_hand])
             for one in (("i3d", 16, 64), ("i3d", 64, 64), ("i3d", 12, 112), ("c3d", 16, 64), ("two_stream_i3d", 20, 96))
         ),
     ],
@@ -270,6 +270,7 @@ def check_against_rounding(network: keras.Model, frames: int) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.by_hand
 @pytest.mark.parametrize("frames", [9, 16, 64])
 def test_the_gradients_of_i3d_are_as_near_as_rounding_lets_them_be(frames: int) -> None:
     keras.utils.set_random_seed(0)

@@ -153,6 +153,7 @@ def test_it_also_runs_eagerly() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.by_hand
 @pytest.mark.parametrize(
     ("name", "frames", "size"),
     [
