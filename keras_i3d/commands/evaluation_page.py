@@ -193,7 +193,8 @@ def _histories(evaluation: Evaluation) -> dict[str, History]:
     found = {}
     for split in evaluation.splits:
         for stream in split.streams:
-            history = _history(Path(stream.model).parent / "history.json")
+            model = Path(stream.model)
+            history = _history(model.parent / "history.json") if model.is_file() else None  # a published name has none
             if history:
                 several = len(evaluation.splits) > 1
                 found[f"{stream.name} {split.split}" if several else stream.name] = history

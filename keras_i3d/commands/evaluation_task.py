@@ -250,6 +250,8 @@ def _view_frames(asked: Asked, finished: FinishedModel, seeing: Seeing) -> int:
 
 def _trained_frames(asked: Asked) -> int | None:
     """Return the frames that the recipe beside a model names; None where it has none."""
+    if not Path(asked.model).is_file():  # a published name; what lies in the working folder is not beside it
+        return None
     try:
         frames = json.loads((Path(asked.model).parent / "recipe.json").read_text("utf-8"))["frames"]
     except (OSError, ValueError, KeyError, TypeError):

@@ -115,6 +115,10 @@ class Data:
         with progress.bar(f"looking for damage in {split}", chosen.records) as bar:
             found = damage.scan(chosen, modalities=self._protocol.modalities, on_record=bar.advance)
         self.damage += found.damage
+        if not found.intact:
+            raise RecordError(
+                f"{self.folder}: every record of split {split!r} is damaged; the first: {found.damage[0]}"
+            )
         return dataclasses.replace(chosen, records=found.intact)
 
     def _clip(self, batch_size: int) -> dict[str, Any]:

@@ -135,14 +135,22 @@ def _traced(body: keras.Model) -> Callable[[Any], dict[str, Any]]:
 def _features(stem: Path, run: Callable, clips: int, batches: Callable[[], Any], on_clips: Callable) -> Features:
     """Read features from disk, or compute and write them; the labels come last, and say that the rest is whole."""
     end = stem.with_name(f"{stem.name}-labels.npz")
-    if end.is_file():
+    if _rows(end) == clips:
         on_clips(clips)
-    else:
+    else:  # absent, or of other records: some may be left out as damaged since
         _compute(stem, run, clips, batches(), on_clips, end)
     with np.load(end) as facts:
         labels, weights, names = facts["labels"], facts["weights"], facts["names"].tolist()
     arrays = {name: np.load(_file(stem, name), mmap_mode="r") for name in names}
     return Features(arrays[ALL] if names == [ALL] else arrays, labels, weights)
+
+
+def _rows(end: Path) -> int | None:
+    """Return of how many clips the features on disk are; None where there are none."""
+    if not end.is_file():
+        return None
+    with np.load(end) as facts:
+        return len(facts["labels"])
 
 
 def _compute(stem: Path, run: Callable, clips: int, batches: Any, on_clips: Callable, end: Path) -> None:

@@ -17,11 +17,12 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from keras_i3d import labels, progress
 from keras_i3d.clips import shard_files
 from keras_i3d.clips.preparation import Preparation
-from keras_i3d.errors import OutputFolderError, TrainingError
+from keras_i3d.errors import ClusterError, OutputFolderError, TrainingError, first_line
 from keras_i3d.run_folder import claim
 from keras_i3d.training import devices as machines
 from keras_i3d.training import features, schedule, start, state
@@ -73,8 +74,8 @@ def fit(
         ValueError: The batch cannot be dealt to the devices, or the weights are another network's.
         RecordError: The records lack the stream or the clips that the recipe asks for, or are damaged.
         OutputFolderError: The output folder holds something else.
-        TrainingError: The loss is not a number.
-        ClusterError: The machines of ``TF_CONFIG`` do not come together.
+        TrainingError: The loss is not a number, or the memory does not hold a step.
+        ClusterError: The machines of ``TF_CONFIG`` do not come together, or one of them has gone.
     """
     recipe, execution = recipe or Recipe(), execution or Execution()
     devices = machines.here()
@@ -85,6 +86,8 @@ def fit(
     data = Data(records, recipe, on_damage=execution.on_damage)
     settings = {
         "recipe": recipe.to_json(),
+        "weights": start.digest(recipe.weights),
+        "left_out": sorted(str(one) for one in data.damage),
         "records": data.manifest.settings,
         "dataset": data.manifest.dataset["digest"],
     }
@@ -94,7 +97,7 @@ def fit(
             return history
         splits = [split for split in (data.train, data.val) if split]
         reading = shard_files.reading(records, splits, modalities=data.modalities)
-        with progress.bar(description) as bar, reading:
+        with progress.bar(description) as bar, _told(), reading:
             run = _Run(folder, data, recipe, execution, devices, callbacks, bar if verbose else None)
             with contextlib.closing(run.journal):
                 return run.go()
@@ -106,6 +109,22 @@ def best_epoch(history: Sequence[dict[str, float]]) -> dict[str, float]:
         return history[-1]
     measure = "val_map" if "val_map" in history[-1] else "val_top1"
     return max(history, key=lambda entry: (entry[measure], -entry["val_loss"]))
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """Turn what TensorFlow says of devices into an error with a remedy."""
+    try:
+        yield
+    except tf.errors.ResourceExhaustedError as error:
+        raise TrainingError(
+            f"the memory of the device does not hold a step ({first_line(error)}); a smaller --batch-size with "
+            "--accumulation, --rematerialise, fewer --frames or a smaller --size helps"
+        ) from error
+    except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
+        raise ClusterError(
+            f"another worker of the run has gone ({first_line(error)}); start all of them again: they go on"
+        ) from error
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ replicas' gradients is that of the whole batch. Keras's ``fit`` fails under Mult
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -38,8 +39,9 @@ class Tally:
         self.clips += other.clips
 
     def numbers(self, prefix: str = "") -> dict[str, float]:
-        """Return the mean loss and the top-1 accuracy."""
-        return {f"{prefix}loss": self.loss / self.clips, f"{prefix}top1": self.right / self.clips}
+        """Return the mean loss and the top-1 accuracy; NaN of no clips."""
+        clips = self.clips or math.nan
+        return {f"{prefix}loss": self.loss / clips, f"{prefix}top1": self.right / clips}
 
 
 class Loop:

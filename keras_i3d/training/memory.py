@@ -100,6 +100,7 @@ def lines(
     *,
     rematerialise: bool = False,
     more_slots: int = 0,
+    devices: int = 1,
     there_is: Available | None = None,
 ) -> tuple[str, ...]:
     """Return what to say before the first step: the estimate, and remedies where it will not fit.
@@ -112,6 +113,7 @@ def lines(
         policy: See above.
         rematerialise: See above.
         more_slots: See above.
+        devices: Number of devices, each with as many clips.
         there_is: By default `available`.
 
     Raises:
@@ -129,7 +131,8 @@ def lines(
     if need <= MARGIN * there_is.size:
         return (first,)
     remedies = [
-        f"--batch-size {fewer} with --accumulation" for fewer in _fitting(needed, clips, rematerialise, there_is)
+        f"--batch-size {fewer * devices} with --accumulation {clips // fewer}"
+        for fewer in _fitting(needed, clips, rematerialise, there_is)
     ]
     if not rematerialise and rematerialisation.blocks(network):
         remedies.append(f"--rematerialise (about {_gigabytes(needed(clips, again=True))})")
@@ -138,8 +141,8 @@ def lines(
 
 
 def _fitting(needed, clips: int, rematerialise: bool, there_is: Available) -> list[int]:
-    """Return the largest number of clips that fits, if any does."""
-    fewer = range(clips - 1, 0, -1)
+    """Return the largest divisor of the number of clips that fits, if any does."""
+    fewer = [one for one in range(clips // 2, 0, -1) if clips % one == 0]
     return [one for one in fewer if needed(one, again=rematerialise) <= MARGIN * there_is.size][:1]
 
 

@@ -1,8 +1,9 @@
 """The recipes of the paper, of DeepMind's release and of the transfer protocol, by name.
 
 Sources: Carreira & Zisserman 2017 (arXiv v3), sections 2.5 and 4, and the README of google-deepmind/kinetics-i3d. What
-neither says is chosen here, and named in the comments. The learning rates are meant for the batches of the
-originals (``learning_rate_batch``), and scaled to the batch that a machine really takes.
+neither says is chosen here, and named in the comments. Updates are of as many clips as the originals', in forward
+passes of six; where ``batch_size`` or ``accumulation`` is changed, the learning rate is scaled to the clips that an
+update really has (``learning_rate_batch``), the number of steps is not.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ _PAPER = {
 _KINETICS = _PAPER | {
     "learning_rate": 0.1,
     "learning_rate_batch": 384,  # 64 replicas of 6 clips
+    "accumulation": 64,
     "weight_decay": 1e-7,
 }
 _RELEASE_RGB = _KINETICS | {"schedule": "97000:1,108000:0.1,115000:0.01", "steps": 115_000}
@@ -43,6 +45,7 @@ _FULL = _PAPER | {
     "transfer": "full",
     "learning_rate": 0.02,
     "learning_rate_batch": 96,
+    "accumulation": 16,
     "schedule": "plateau",
     "steps": 5_000,
     "warmup_steps": 200,

@@ -103,8 +103,8 @@ class Recipe:
     batch_norm_momentum: float = _option(0.9, "of the moving statistics; .999 in the published networks", least=0)
     frozen_batch_norm: bool | None = _option(
         None,
-        "keep the statistics and offsets of batch norm as they came with the weights; by default off from scratch "
-        "and on in transfers",
+        "keep the statistics and offsets of batch norm as they came with the weights; by default on in transfers, and "
+        "off from scratch and from imagenet",
         bool,
     )
     freeze_until: str | None = _option(
@@ -134,7 +134,8 @@ class Recipe:
             "frames": protocol.train_frames,
             "size": protocol.size,
             "transfer": transfer,
-            "frozen_batch_norm": transfer != SCRATCH,
+            # the statistics of images do not fit clips, least of all of flow
+            "frozen_batch_norm": transfer == FIXED or (transfer == FULL and self.weights != "imagenet"),
         }
         for name, value in usual.items():
             if getattr(self, name) is None:
@@ -154,7 +155,7 @@ class Recipe:
     @property
     def scaled_learning_rate(self) -> float:
         """The highest learning rate, for the clips that an update really has."""
-        return self.learning_rate * self.clips_per_update / (self.learning_rate_batch or self.clips_per_update)
+        return self.learning_rate * (self.clips_per_update / (self.learning_rate_batch or self.clips_per_update))
 
     def _check_types(self) -> None:
         for one in fields(self):

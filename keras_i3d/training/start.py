@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import keras
 from keras import layers
@@ -50,6 +52,15 @@ def network(recipe: Recipe, classes: int, *, multi_label: bool = False) -> keras
     return model
 
 
+def digest(weights: str) -> str | None:
+    """Return what tells one file of weights from another of the same name; None of names and other formats."""
+    path = Path(weights)
+    if not path.is_file():
+        return None
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+
+
 def freeze(model: keras.Model, recipe: Recipe) -> None:
     """Keep the layers' weights that a recipe wants kept; those of batch norm with their statistics.
 
@@ -69,6 +80,18 @@ def freeze(model: keras.Model, recipe: Recipe) -> None:
                 end = trunk.get_layer(recipe.freeze_until).output
                 for layer in keras.Model(trunk.inputs, end).layers:
                     layer.trainable = False
+
+
+def renew(head: keras.Model) -> None:
+    """Give the layers of a classifier new values, also where its file has as many classes as there are.
+
+    Args:
+        head: Of dense layers and convolutions alone, as far as its layers have weights.
+    """
+    for layer in _layers(head):
+        if not isinstance(layer, keras.Model) and layer.weights:
+            layer.kernel.assign(layer.kernel_initializer(layer.kernel.shape, layer.kernel.dtype))
+            layer.bias.assign(layer.bias_initializer(layer.bias.shape, layer.bias.dtype))
 
 
 @contextmanager

@@ -122,6 +122,7 @@ def of_network(
         recipe.optimiser,
         choice.policy,
         rematerialise=execution.rematerialise,
+        devices=devices.replicas,
         more_slots=(recipe.accumulation > 1) + (recipe.average_momentum > 0),
     )
     for line in needs:
@@ -155,6 +156,7 @@ def of_features(
     network = start.network(recipe, data.classes, multi_label=data.multi_label)
     body, head = cutting.split(objective.model(network))
     head.name = network.name
+    start.renew(head)
     with display.counting("computing features", features.clips_to_compute(data, recipe)) as on_clips:
         passes = features.training_passes(body, data, recipe, folder, on_clips)
         val = features.validation(body, data, folder, on_clips) if data.val else None

@@ -17,7 +17,7 @@ def test_a_network_is_trained_tested_and_stands_beside_the_paper(records, tmp_pa
     call = arguments(records, tmp_path / "out", "hmdb51", "--transfers", "original", "--streams", "rgb")
     assert cli.main([*call, "--start", "none"]) == 0
     first, second, line = capsys.readouterr().out.splitlines()[-3:]
-    assert first == "hmdb51, split 1: top-1 on whole test videos"
+    assert first == "hmdb51: top-1 on the whole videos of test"
     assert second.split() == ["transfer", "stream", "top-1", "paper"]
     (result,) = json.loads((tmp_path / "out/result.json").read_text())
     assert line.split() == ["original", "rgb", f"{result['top1']:.1%}"]  # the paper has this stream from ImageNet only
@@ -66,3 +66,13 @@ def test_kinetics_is_tested_not_transferred_to(records, tmp_path, capsys) -> Non
     call = ["benchmark", "kinetics", "--records", str(records), "--output", str(tmp_path / "out")]
     assert cli.main([*call, "--transfers", "full"]) == 2
     assert "on kinetics there is nothing to transfer from: transfers must be original" in capsys.readouterr().err
+
+
+def test_what_the_records_lack_is_told_before_anything_is_trained(motion_folder, records, tmp_path, capsys) -> None:
+    assert cli.main(arguments(records, tmp_path / "out", "own", "--splits", "2")) == 1
+    assert "test2" in capsys.readouterr().err
+    make = ["make-tfrecords", "--folder", motion_folder, "--output", tmp_path / "rgb", "--short-side", "32"]
+    assert cli.main([*map(str, make), "--workers", "0"]) == 0
+    assert cli.main(arguments(tmp_path / "rgb", tmp_path / "out")) == 1
+    assert "holds no flow; make it again with `make-tfrecords --flow tvl1`" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

@@ -255,3 +255,7 @@ def test_two_processes_train_as_one_with_the_whole_batch(one_device) -> None:
         assert worker["agree"] == [True, False]
         assert_same_to_six_digits(worker["runs"], one_device)
     assert workers[0]["runs"] == workers[1]["runs"]
+
+
+def test_of_no_clips_there_is_no_number() -> None:
+    assert np.isnan(list(Tally().numbers().values())).all()

@@ -69,11 +69,13 @@ def test_what_does_not_fit_is_told_with_remedies(network) -> None:
     first, second = memory.lines(network, SHAPE, 6, there_is=there_is)
     assert first == "a step needs about 2.3 GB of memory, 1.0 GB are on the GPU"
     assert second == (
-        "it will hardly fit; what helps: --batch-size 2 with --accumulation, --rematerialise (about 1.2 GB), fewer "
+        "it will hardly fit; what helps: --batch-size 2 with --accumulation 3, --rematerialise (about 1.2 GB), fewer "
         "--frames, a smaller --size"
     )
     (_, second) = memory.lines(network, SHAPE, 6, rematerialise=True, there_is=Available(100_000_000, "are free"))
     assert second == "it will hardly fit; what helps: fewer --frames, a smaller --size"
+    _, of_two = memory.lines(network, SHAPE, 6, devices=2, there_is=there_is)
+    assert "--batch-size 4 with --accumulation 3, " in of_two
 
 
 def test_this_machine_has_memory(network) -> None:

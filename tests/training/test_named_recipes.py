@@ -67,3 +67,11 @@ def test_fields_can_be_changed_and_what_follows_from_them_follows() -> None:
         named("kinetics")
     with pytest.raises(ValueError, match="a recipe has no field 'epoch'; its fields are network, weights"):
         named("small", epoch=2)
+
+
+@pytest.mark.parametrize(
+    ("name", "clips"), [("kinetics-paper", 64 * 6), ("kinetics-release-flow", 64 * 6), ("ucf101-full", 16 * 6)]
+)
+def test_an_update_takes_the_clips_of_the_original_and_its_rate(name: str, clips: int) -> None:
+    recipe = named(name)
+    assert (recipe.clips_per_update, recipe.scaled_learning_rate) == (clips, recipe.learning_rate)

@@ -192,3 +192,10 @@ def test_the_learning_rate_is_scaled_to_the_clips_of_an_update() -> None:
     assert paper.scaled_learning_rate == pytest.approx(0.1 * 6 / 384)
     assert paper.changed(accumulation=64).scaled_learning_rate == pytest.approx(0.1)
     assert Recipe(learning_rate=0.02, batch_size=6, accumulation=4).scaled_learning_rate == pytest.approx(0.02)
+
+
+def test_batch_norm_is_frozen_in_transfers_but_not_from_images() -> None:
+    assert Recipe(weights="kinetics").frozen_batch_norm
+    assert not Recipe(weights="imagenet").frozen_batch_norm
+    assert Recipe(weights="imagenet", transfer="fixed").frozen_batch_norm
+    assert not Recipe().frozen_batch_norm

@@ -135,3 +135,19 @@ def test_a_file_is_saved_with_every_layer_trainable_and_the_run_stays_frozen(net
     with pytest.raises(RuntimeError, match="disk full"), start.unfrozen(model):
         raise RuntimeError("disk full")
     assert frozen(model) == before
+
+
+def test_a_new_last_layer_is_new_also_where_the_file_has_as_many_classes() -> None:
+    head = keras.Sequential([keras.Input((4,)), keras.layers.Dropout(0.5), keras.layers.Dense(3, name="Logits__dense")])
+    head.layers[-1].set_weights([np.ones((4, 3)), np.ones(3)])
+    start.renew(head)
+    kernel, bias = head.layers[-1].get_weights()
+    assert not np.any(kernel == 1) and np.all(bias == 0)
+
+
+def test_two_files_of_weights_of_one_name_are_told_apart(tmp_path) -> None:
+    (tmp_path / "a.weights.h5").write_bytes(b"one")
+    one = start.digest(str(tmp_path / "a.weights.h5"))
+    (tmp_path / "a.weights.h5").write_bytes(b"two")
+    assert one != start.digest(str(tmp_path / "a.weights.h5"))
+    assert start.digest("kinetics") is None
