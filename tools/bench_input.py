@@ -182,14 +182,16 @@ def _pipeline(folder: Path, video: Path, runs: int, threads: int) -> None:
     quiet.import_tensorflow()
     import tensorflow as tf
 
-    from keras_i3d.clips import pipeline
+    from keras_i3d.clips import examples, pipeline
 
     frames = list(_repeated(_bare(video), RECORD_FRAMES))
     shards = [str(folder / f"{video.name}-{number}.tfrecord") for number in range(4)]
     for shard in shards:
         _write_records(shard, [[coding.encode_jpeg(frame, 95) for frame in frames]] * 16, frames[0].shape[:2])
-    for dtype in pipeline.TRANSFER_DTYPES:
-        ours = pipeline.training_clips(shards, frames=CLIP_FRAMES, batch_size=6, transfer_dtype=dtype)
+    for dtype in examples.TRANSFER_DTYPES:
+        ours = pipeline.training_clips(
+            shards, frames=CLIP_FRAMES, batch_size=6, transfer_dtype=dtype, short_side=SHORT_SIDE
+        )
         sides = (partial(_paces, ours, 6, threads), partial(_paces, _bare_clips(shards), 1, threads))
         paces = [[side() for side in sides] for _ in range(runs)]
         for index, name in enumerate(("clock", "cpu")):

@@ -8,25 +8,23 @@ before any frame is decoded.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import tensorflow as tf
 
-from keras_i3d.clips import sampling, shard_files, transforms
+from keras_i3d.clips import examples, sampling, shard_files, transforms
 from keras_i3d.clips.augmentation import Augmentation, relit
 from keras_i3d.clips.decoding import Strip
-from keras_i3d.protocol import Frames
+from keras_i3d.clips.examples import Streams
 from keras_i3d.records import schema
 from keras_i3d.records.damage import Damage
 from keras_i3d.records.selection import Selection
 
 AUTOTUNE = tf.data.AUTOTUNE
 Shards = Selection | Sequence[str]  # the records of a split, or all those of some files
-Streams = Sequence[str] | Mapping[str, Frames]  # modalities, or which frames of a clip each of them takes
 SHARDS_AT_ONCE = 4
 SHUFFLE_BUFFER = 128  # encoded clips; they were dealt to shards in random order already
-TRANSFER_DTYPES = ("float32", "float16", "bfloat16")
 _log = logging.getLogger(__name__)
 
 
@@ -44,13 +42,15 @@ def training_clips(
     part: tuple[int, int] = (0, 1),
     classes: int | None = None,
     transfer_dtype: str = "float32",
+    short_side: int | None = None,
     without: Collection[Damage] = (),
 ) -> tf.data.Dataset:
     """Give endless batches of random clips, epoch after epoch in another order.
 
     Clips are shuffled three times over: the writer deals them to shards at random, each epoch reads the shards in an
-    order of its own, four at a time in turn, and what comes of that passes through a buffer of 128 clips. In each
-    epoch the clips beyond its last full batch are left out, others every time.
+    order of its own, four at a time in turn, and what comes of that passes through a buffer of 128 clips: of 40 shards
+    of 50 clips, the six of a batch come from 4.4. In each epoch the clips beyond its last full batch are left out,
+    others every time.
 
     Args:
         shards: The records of a split (`keras_i3d.records.selection.select`), or paths of TFRecord files.
@@ -67,6 +67,8 @@ def training_clips(
             slices together are the batch that one process alone would get.
         classes: Number of classes, for the labels of records that may have several.
         transfer_dtype: What the inputs are given in; with ``"float16"`` or ``"bfloat16"`` half the bytes travel.
+        short_side: That of the frames, where all are JPEGs of one, as the manifest of records says. Where it is the
+            one before the crop, and no light is changed, clips stay bytes up to the batch, which is quicker.
         without: Damaged records (`keras_i3d.records.damage`) to leave out, with a warning for each, rather than to
             fail. An epoch has so many clips less.
 
@@ -78,11 +80,12 @@ def training_clips(
         ValueError: `part` is none, or does not divide the batch; `classes` are missing; the scale jitter makes
             frames smaller than the crop; the dtype is unknown.
     """
-    taken, selection = _taken(modalities), _selected(shards)
-    mine, label_classes = _slice(part, batch_size), _label_classes(selection, classes)
-    short_sides = augmentation.short_sides(transforms.short_side_for(size), size)
+    taken, selection = examples.taken(modalities), _selected(shards)
+    mine, label_classes = _slice(part, batch_size), examples.label_classes(selection, classes)
+    least, most = augmentation.short_sides(transforms.short_side_for(size), size)
+    as_bytes = least == most == short_side and selection.store == "frames" and not augmentation.changes_light
     left_out = _left_out(selection, without)
-    _check_dtype(transfer_dtype)
+    examples.check_dtype(transfer_dtype)
 
     def epoch(number: Any) -> tf.data.Dataset:
         tf.random.set_seed(1)  # of this function's graph alone, so that the caller's global seed plays no part
@@ -99,34 +102,33 @@ def training_clips(
         seeds = tf.random.split(of_clip, 3)
         place = tf.random.stateless_uniform([2], seeds[1])
         mirrored = tf.logical_and(augmentation.flips, tf.random.stateless_uniform([], seeds[2]) < 0.5)
-        least, most = short_sides
-        short_side = least
+        drawn = least
         if least < most:
-            short_side = tf.random.stateless_uniform([], tf.random.fold_in(of_clip, 1), least, most + 1, tf.int32)
+            drawn = tf.random.stateless_uniform([], tf.random.fold_in(of_clip, 1), least, most + 1, tf.int32)
 
         def relight(images: Any) -> Any:
             return relit(images, augmentation, tf.random.fold_in(of_clip, 2))
 
-        inputs, parsed = _example(
+        def view(strip: Strip) -> Any:
+            if strip.modality == "rgb" and as_bytes:
+                return strip.squares(size, place, mirrored=mirrored)
+            light = relight if augmentation.changes_light else None
+            return strip.view(size, place, short_side=drawn, mirrored=mirrored, relight=light)
+
+        inputs, parsed = examples.example(
             record,
             selection.store,
             taken,
             lambda available: sampling.random_clip(available, frames, seeds[0]),
-            lambda strip: strip.view(
-                size,
-                place,
-                short_side=short_side,
-                mirrored=mirrored,
-                relight=relight if augmentation.changes_light else None,
-            ),
+            view,
             frames,
             label_classes,
         )
-        return _cast(inputs, transfer_dtype), parsed["label"]
+        return examples.cast(inputs, transfer_dtype), parsed["label"]
 
     epochs = tf.data.Dataset.counter(first_epoch)
     clips = epochs.flat_map(epoch).map(clip, num_parallel_calls=AUTOTUNE, deterministic=True)
-    return clips.batch(mine[1], drop_remainder=True).prefetch(AUTOTUNE)
+    return examples.batches(clips, mine[1], transfer_dtype)
 
 
 def centre_clips(
@@ -139,6 +141,7 @@ def centre_clips(
     part: tuple[int, int] = (0, 1),
     classes: int | None = None,
     transfer_dtype: str = "float32",
+    short_side: int | None = None,
     without: Collection[Damage] = (),
 ) -> tf.data.Dataset:
     """Give the middle clip of each video once, centre crop: for validation during training.
@@ -149,9 +152,10 @@ def centre_clips(
     Returns:
         Dataset of (inputs, labels, weights), the last float32 (batch_size / n,): 1, and 0 for repeated clips.
     """
-    taken, selection = _taken(modalities), _selected(shards)
-    mine, label_classes = _slice(part, batch_size), _label_classes(selection, classes)
-    _check_dtype(transfer_dtype)
+    taken, selection = examples.taken(modalities), _selected(shards)
+    mine, label_classes = _slice(part, batch_size), examples.label_classes(selection, classes)
+    as_bytes = short_side == transforms.short_side_for(size) and selection.store == "frames"
+    examples.check_dtype(transfer_dtype)
 
     def filled(window: tf.data.Dataset) -> tf.data.Dataset:
         once = window.map(lambda record: (record, 1.0))
@@ -159,20 +163,20 @@ def centre_clips(
         return _cut(once.concatenate(again).take(batch_size), mine)
 
     def clip(record: Any, weight: Any) -> tuple[dict[str, Any], Any, Any]:
-        inputs, parsed = _example(
+        inputs, parsed = examples.example(
             record,
             selection.store,
             taken,
             lambda available: sampling.centre_clip(available, frames),
-            lambda strip: strip.view(size),
+            lambda strip: strip.squares(size) if strip.modality == "rgb" and as_bytes else strip.view(size),
             frames,
             label_classes,
         )
-        return _cast(inputs, transfer_dtype), parsed["label"], weight
+        return examples.cast(inputs, transfer_dtype), parsed["label"], weight
 
     full = _records(selection, _left_out(selection, without)).window(batch_size).flat_map(filled)
     clips = full.map(clip, num_parallel_calls=AUTOTUNE, deterministic=True)
-    return clips.batch(mine[1], drop_remainder=True).prefetch(AUTOTUNE)
+    return examples.batches(clips, mine[1], transfer_dtype)
 
 
 def whole_videos(
@@ -202,11 +206,11 @@ def whole_videos(
         Dataset of ({modality: float32 (time, size, size, channels) in [-1, 1]}, label, string id); the label is
         an int64 scalar, or float32 (classes,).
     """
-    taken, selection = _taken(modalities), _selected(shards)
-    label_classes = _label_classes(selection, classes)
+    taken, selection = examples.taken(modalities), _selected(shards)
+    label_classes = examples.label_classes(selection, classes)
 
     def video(record: Any) -> tuple[dict[str, Any], Any, Any]:
-        inputs, parsed = _example(
+        inputs, parsed = examples.example(
             record,
             selection.store,
             taken,
@@ -252,12 +256,12 @@ def video_views(
         Dataset of ({modality: float32 (crops, frames, size, size, channels) in [-1, 1]}, label, string id), as many
         elements for a video as there are windows; labels as in `whole_videos`.
     """
-    taken, selection = _taken(modalities), _selected(shards)
-    label_classes = _label_classes(selection, classes)
+    taken, selection = examples.taken(modalities), _selected(shards)
+    label_classes = examples.label_classes(selection, classes)
     windows, crops = views
 
     def window(record: Any, number: Any) -> tuple[dict[str, Any], Any, Any]:
-        inputs, parsed = _example(
+        inputs, parsed = examples.example(
             record,
             selection.store,
             taken,
@@ -294,24 +298,6 @@ def _cut(clips: tf.data.Dataset, mine: tuple[int, int]) -> tf.data.Dataset:
     return clips.skip(first).take(count)
 
 
-def _label_classes(selection: Selection, classes: int | None) -> int | None:
-    """Return how many classes a label is to be coded for; None where a record has one class, a number."""
-    if not selection.multi_label:
-        return None
-    if classes is None:
-        raise ValueError("classes must be given: these records may have several labels each")
-    return classes
-
-
-def _check_dtype(name: str) -> None:
-    if name not in TRANSFER_DTYPES:
-        raise ValueError(f"transfer_dtype must be one of {', '.join(TRANSFER_DTYPES)}, got {name!r}")
-
-
-def _cast(inputs: Mapping[str, Any], dtype: str) -> dict[str, Any]:
-    return {modality: tf.cast(values, dtype) for modality, values in inputs.items()}
-
-
 def _records(selection: Selection, without: Collection[Damage], *, order: Any = None) -> tf.data.Dataset:
     """Read the records that belong to a selection and are not left out.
 
@@ -337,31 +323,3 @@ def _left_out(selection: Selection, without: Collection[Damage]) -> list[Damage]
     for one in found:
         _log.warning("left out: %s", one)
     return found
-
-
-def _taken(modalities: Streams) -> dict[str, Frames]:
-    if isinstance(modalities, Mapping):
-        return dict(modalities)
-    return {modality: Frames() for modality in modalities}
-
-
-def _example(
-    record: Any,
-    store: str,
-    taken: Mapping[str, Frames],
-    choose: Callable[[Any], Any],
-    view: Callable[[Strip], Any],
-    frames: int | None,
-    label_classes: int | None,
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Parse a record, decode what each stream takes of the frames that `choose` names, prepare it by `view`."""
-    parsed = schema.parse(record, tuple(taken), store=store, label_classes=label_classes)
-    available = tf.reduce_min([tf.size(parsed[modality]) for modality in taken])
-    indices = choose(available)
-    inputs = {}
-    for modality, part in taken.items():
-        places = indices[part.offset :: part.step]
-        video = parsed.get("video") if modality == "rgb" else None
-        stream = view(Strip(modality, places, parsed[modality], video))
-        inputs[modality] = tf.ensure_shape(stream, (frames and part.count(frames), *stream.shape[1:]))
-    return inputs, parsed

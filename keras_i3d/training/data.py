@@ -122,12 +122,14 @@ class Data:
         return dataclasses.replace(chosen, records=found.intact)
 
     def _clip(self, batch_size: int) -> dict[str, Any]:
+        made = self.manifest.settings
         return {
             "frames": self._recipe.frames,
             "size": self._recipe.size,
             "batch_size": batch_size,
             "modalities": self._protocol.streams,
             "classes": self.classes if self.multi_label else None,
+            "short_side": made["short_side"] if made["store"] == "frames" else None,
             "without": self.damage,
         }
 

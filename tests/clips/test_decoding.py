@@ -91,6 +91,22 @@ def test_the_view_that_is_not_told_otherwise_is_that_of_tests(modality: str) -> 
     np.testing.assert_array_equal(one.frames(), whole(one))
 
 
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("kind", ["4:2:0", "4:4:4"])
+def test_squares_are_the_bytes_of_a_view(kind: str, mirrored: bool) -> None:
+    one = strip(jpegs(noise(32, 50, 3), KINDS[kind]))
+    place = tf.constant([0.0, 0.6])
+    squares = one.squares(SIZE, place, mirrored=mirrored)
+    assert squares.dtype == tf.uint8
+    view = one.view(SIZE, place, mirrored=mirrored)
+    np.testing.assert_array_equal(squares, np.rint((view + 1) * 127.5))
+
+
+def test_squares_of_frames_that_would_have_to_be_resized_are_refused() -> None:
+    with pytest.raises(tf.errors.InvalidArgumentError, match="another short side than the records are said to have"):
+        strip(jpegs(noise(33, 50, 3), [])).squares(SIZE)
+
+
 def test_frames_are_resized_to_the_short_side_that_is_told() -> None:
     one = strip(jpegs(noise(32, 44, 3), []))
     place = tf.constant([0.5, 1.0])

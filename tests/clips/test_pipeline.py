@@ -340,6 +340,24 @@ def test_inputs_travel_in_the_dtype_that_is_asked_for(numbered: list[str], make:
         make(numbered, **options, transfer_dtype="uint8")
 
 
+@pytest.mark.parametrize(("make", "dtype"), [(training_clips, "float32"), (centre_clips, "float16")])
+def test_clips_are_the_same_where_the_short_side_is_told(placed: list[str], make: Callable, dtype: str) -> None:
+    options = {"frames": 4, "size": SIZE, "batch_size": 4, "modalities": ("rgb", "flow"), "transfer_dtype": dtype}
+    untold, told = (list(make(placed, **options, short_side=side).take(3).as_numpy_iterator()) for side in (None, 16))
+    for one, other in zip(untold, told, strict=True):
+        for values, others in zip(tf.nest.flatten(one), tf.nest.flatten(other), strict=True):
+            assert values.dtype == others.dtype
+            np.testing.assert_array_equal(values, others)
+
+
+def test_what_bytes_cannot_hold_is_done_though_the_short_side_is_told(placed: list[str]) -> None:
+    for varied in (Augmentation(scale_jitter=(0.9, 1.1)), Augmentation(contrast=0.5)):
+        untold, told = (batches(placed, 1, augmentation=varied, short_side=side) for side in (None, 16))
+        assert_equal(untold, told)
+    other_size = {"size": 11, "short_side": 16}  # which is resized to 13
+    assert batches(placed, 1, **other_size)[0][0]["rgb"].shape == (5, 4, 11, 11, 3)
+
+
 def test_centre_clips_are_the_middle_of_time_and_space(tmp_path: Path) -> None:
     path = write_shard(tmp_path / "time", [record(0, shades(11))])
     ((inputs, _, _),) = centre_clips([path], frames=4, size=SIZE, batch_size=2).as_numpy_iterator()
