@@ -23,6 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from keras_i3d import quiet
+from keras_i3d.commands import make_tfrecords
+from keras_i3d.records.manifest import Manifest
 from keras_i3d.training.execution import Execution
 from keras_i3d.training.named_recipes import NAMED, named
 from keras_i3d.training.recipe import Recipe
@@ -39,6 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="one folder per class, or a CSV (path,label,split); records are made of them in OUTPUT-records first",
     )
+    parser.add_argument(
+        "--multi-label", action="store_true", help="of --videos: a line of the CSV may have several labels (run;jump)"
+    )
     parser.add_argument("--output", metavar="DIR", required=True, help="run folder, new or empty")
     parser.add_argument(
         "--recipe", metavar="NAME|FILE", help="named recipe or recipe.json to start from; the options below change it"
@@ -52,7 +57,11 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
     recipe = _recipe(arguments.recipe, _given(arguments, Recipe))
     execution = Execution(**_given(arguments, Execution))
-    records = arguments.records or _records_of(arguments.videos, arguments.output, recipe)
+    if arguments.multi_label and not arguments.videos:
+        raise ValueError("multi-label is for --videos; records know whether their clips have several labels")
+    records, made = arguments.records, None
+    if arguments.videos:
+        records, made = _records_of(arguments.videos, arguments.output, recipe, multi_label=arguments.multi_label)
     history = train(records, arguments.output, recipe, execution=execution)
     from keras_i3d.training.fit import best_epoch
 
@@ -63,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
         f"{Path(arguments.output) / 'best.keras'}: epoch {best['epoch']:.0f} of {len(history)}, "
         f"{names[measure]} {best[measure]:.1%}"
     )
-    return 0
+    return make_tfrecords.report_skipped(made) if made else 0
 
 
 def train(
@@ -110,16 +119,19 @@ def _recipe(start: str | None, given: dict[str, Any]) -> Recipe:
     return Recipe.read(start).changed(**given)
 
 
-def _records_of(videos: str, output: str, recipe: Recipe) -> Path:
+def _records_of(videos: str, output: str, recipe: Recipe, *, multi_label: bool) -> tuple[Path, Manifest]:
     """Make records of a folder or table of videos beside the run folder; records that are there are kept."""
     from keras_i3d.clips.transforms import short_side_for
     from keras_i3d.datasets import read_folder, read_table
-    from keras_i3d.records.making import make_tfrecords
+    from keras_i3d.records import making
     from keras_i3d.records.settings import RecordSettings
 
-    dataset = read_folder(videos) if Path(videos).is_dir() else read_table(videos)
+    is_folder = Path(videos).is_dir()
+    if is_folder and multi_label:
+        raise ValueError(f"multi-label needs a CSV: in a folder of classes, as {videos} is, a video has one label")
+    dataset = read_folder(videos) if is_folder else read_table(videos, multi_label=multi_label)
     run_folder = Path(output).resolve()
     folder = run_folder.with_name(f"{run_folder.name}-records")
     flow = "none" if recipe.modality == "rgb" else "tvl1"
-    make_tfrecords(dataset, folder, RecordSettings(short_side=short_side_for(recipe.size), flow=flow))
-    return folder
+    settings = RecordSettings(short_side=short_side_for(recipe.size), flow=flow)
+    return folder, making.make_tfrecords(dataset, folder, settings)

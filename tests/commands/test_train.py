@@ -240,3 +240,27 @@ def test_videos_that_are_not_there_are_one_line(tmp_path, capsys) -> None:
     assert train("--videos", tmp_path / "absent.csv", "--output", tmp_path / "run", *SMALL) == 1
     assert "absent.csv" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+def test_a_table_of_several_labels_is_trained_on_and_what_was_skipped_is_told(
+    motion_folder, tmp_path, capsys, monkeypatch
+) -> None:
+    rows = []
+    for split in ("train", "val"):
+        for name, labels in (("grows", "grows;moves"), ("shrinks", "moves")):
+            rows += [f"{path},{labels},{split}" for path in sorted((motion_folder / split / name).iterdir())]
+    (tmp_path / "broken.mp4").write_bytes(b"no video")
+    table = tmp_path / "videos.csv"
+    table.write_text("\n".join(["path,label,split", *rows, "broken.mp4,moves,train"]) + "\n")
+    monkeypatch.setattr(start, "network", small_network)
+    assert train("--videos", table, "--multi-label", "--output", tmp_path / "run", *SMALL) == 3
+    told = capsys.readouterr()
+    assert "run/best.keras: epoch 1 of 1, val mAP " in told.out
+    assert "skipped broken.mp4" in told.err
+
+
+def test_several_labels_are_asked_for_of_a_table_of_videos_alone(motion_folder, records, tmp_path, capsys) -> None:
+    assert train("--records", records, "--multi-label", "--output", tmp_path / "run") == 2
+    assert "multi-label is for --videos" in capsys.readouterr().err
+    assert train("--videos", motion_folder, "--multi-label", "--output", tmp_path / "run") == 2
+    assert "multi-label needs a CSV" in capsys.readouterr().err
