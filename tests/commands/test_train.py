@@ -32,7 +32,7 @@ def test_options_change_a_recipe_file_and_the_summary_names_the_best_epoch(
 @pytest.mark.parametrize(
     ("network", "frames"),
     [
-        ("convnet_lstm", 10),
+        pytest.param("convnet_lstm", 10, marks=pytest.mark.slow),
         pytest.param("c3d", 9, marks=[pytest.mark.slow, pytest.mark.by_hand]),
         pytest.param("two_stream", 10, marks=[pytest.mark.slow, pytest.mark.by_hand]),
         pytest.param("two_stream_i3d", 9, marks=[pytest.mark.slow, pytest.mark.by_hand]),

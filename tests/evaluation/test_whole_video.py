@@ -21,7 +21,7 @@ from keras_i3d.video import decode
 SIZE = 16
 
 
-@pytest.mark.parametrize("modality", ["rgb", "flow"])
+@pytest.mark.parametrize("modality", ["rgb", pytest.param("flow", marks=[pytest.mark.slow, pytest.mark.by_hand])])
 def test_the_answer_is_the_mean_over_time_of_the_whole_videos_logits(
     run_folder, flow_run_folder, records, motion_folder, modality
 ) -> None:

@@ -1,6 +1,8 @@
 import subprocess
 import sys
 
+import pytest
+
 SCRIPT = """
 import hashlib
 from keras_i3d import quiet
@@ -20,6 +22,7 @@ print(hashlib.sha256(b"".join(v.numpy().tobytes() for v in model.trainable_varia
 """
 
 
+@pytest.mark.slow
 def test_two_processes_train_the_same_weights_to_the_last_bit() -> None:
     run = [sys.executable, "-c", SCRIPT]
     outputs = {subprocess.run(run, check=True, capture_output=True).stdout for _ in range(2)}

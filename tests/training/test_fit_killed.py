@@ -70,6 +70,7 @@ def assert_equal_runs(folder: Path, other: Path) -> None:
             assert np.array_equal(mine, its)
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_goes_on_as_if_it_had_not_been(records, run_folder, tmp_path) -> None:
     kill(tmp_path / "run", random.randint(1, 6), started(records, tmp_path / "run"))
     assert not (tmp_path / "run/last.keras").exists()

@@ -239,6 +239,7 @@ def assert_same_to_six_digits(found: list[dict], expected: list[dict]) -> None:
         assert mine["losses"][-1] != mine["losses"][0]
 
 
+@pytest.mark.slow
 def test_two_devices_of_a_machine_train_as_one_with_the_whole_batch(one_device) -> None:
     (mirrored,) = ran(["mirrored"])
     assert (mirrored["replicas"], mirrored["worker"], mirrored["are_several"]) == (2, 0, True)
