@@ -68,6 +68,7 @@ def segments(folder: Path) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.by_hand
 def test_late_segments_of_real_clips_are_told_by_a_network_trained_on_early_ones(
     shared_videos: Path, tmp_path: Path
 ) -> None:
