@@ -16,8 +16,6 @@ from keras_i3d.clips import transforms
 from keras_i3d.records import schema
 from keras_i3d.video.flow import from_stored
 
-_DCT = "INTEGER_ACCURATE"  # as `schema.decode_images` has it
-
 
 @dataclass(frozen=True, eq=False)
 class Strip:
@@ -134,7 +132,7 @@ def _sides(encoded: Any, modality: str) -> Any:
     return tf.cond(
         tf.io.is_jpeg(encoded),
         lambda: tf.image.extract_jpeg_shape(encoded)[:2],
-        lambda: tf.shape(_picture(encoded, modality))[:2],
+        lambda: tf.shape(schema.decode_picture(encoded, modality))[:2],
     )
 
 
@@ -161,13 +159,13 @@ def _decode(encoded: Any, modality: str, box: Any, sides: Any, mirrored: Any, *,
 
     def columns_of(one: Any) -> Any:
         if modality == "flow":
-            return _picture(one, modality)[top : top + height, before:, :channels]
+            return schema.decode_picture(one, modality)[top : top + height, before:]
         if only_jpeg:
-            return tf.image.decode_and_crop_jpeg(one, window, channels=3, dct_method=_DCT)
+            return tf.image.decode_and_crop_jpeg(one, window, channels=3, dct_method=schema.DCT_METHOD)
         return tf.cond(
             tf.io.is_jpeg(one),
-            lambda: tf.image.decode_and_crop_jpeg(one, window, channels=3, dct_method=_DCT),
-            lambda: _picture(one, modality)[top : top + height, before:],
+            lambda: tf.image.decode_and_crop_jpeg(one, window, channels=3, dct_method=schema.DCT_METHOD),
+            lambda: schema.decode_picture(one, modality)[top : top + height, before:],
         )
 
     def part_of(one: Any) -> Any:
@@ -175,10 +173,3 @@ def _decode(encoded: Any, modality: str, box: Any, sides: Any, mirrored: Any, *,
         return tf.cond(mirrored, lambda: tf.reverse(part, axis=[1]), lambda: part)
 
     return tf.map_fn(part_of, encoded, fn_output_signature=tf.TensorSpec([None, None, channels], tf.uint8))
-
-
-def _picture(encoded: Any, modality: str) -> Any:
-    """Decode a picture as `schema.decode_images` does: uint8 (height, width, 3)."""
-    if modality == "rgb":
-        return tf.io.decode_jpeg(encoded, channels=3, dct_method=_DCT)
-    return tf.io.decode_png(encoded, channels=3)

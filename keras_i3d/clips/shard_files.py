@@ -37,7 +37,7 @@ def readable(paths: Sequence[str], *, order: Any = None, unchanged: Collection[s
         Dataset of scalar strings.
 
     Raises:
-        StorageError: While it is read, wrapped by TensorFlow (`storage_error` finds it): a file cannot be fetched.
+        StorageError: While it is read, wrapped by TensorFlow (`reading` unwraps it): a file cannot be fetched.
     """
     files = tf.data.Dataset.from_tensor_slices(list(paths))
     if order is not None:
@@ -144,11 +144,6 @@ def _damage(
             if found := damage.first(selection, modalities=modalities, hint=str(error)):
                 return found
     return None
-
-
-def storage_error(error: BaseException) -> StorageError | None:
-    """Return the error of storage that an error of TensorFlow tells of, or None."""
-    return _told(error, StorageError)
 
 
 def _told(error: BaseException, kind: type[_Told]) -> _Told | None:

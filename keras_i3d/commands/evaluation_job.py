@@ -19,13 +19,13 @@ from keras_i3d.evaluation.fusion import checked_weights, unlike
 from keras_i3d.evaluation.predictions import Stream
 from keras_i3d.evaluation.result import Evaluation
 from keras_i3d.records import manifest, selection
+from keras_i3d.records.damage import ON_DAMAGE
 from keras_i3d.records.manifest import Manifest
 from keras_i3d.records.selection import Selection
 
 if TYPE_CHECKING:
     from keras_i3d.records.damage import Damage
 
-ON_DAMAGE = ("stop", "skip")
 NUMBER = "{n}"  # in a model's path: the number of the split
 _PART = "unfinished-"
 

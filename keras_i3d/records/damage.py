@@ -22,6 +22,7 @@ from keras_i3d.errors import RecordError
 from keras_i3d.records import schema, tfrecord
 from keras_i3d.records.selection import Selection
 
+ON_DAMAGE = ("stop", "skip")  # what a reader of a split does at a damaged record
 _HEAD, _TAIL = 12, 4  # bytes before and behind the content of a record
 _SEEK = 1 << 20  # bytes at a time in which the next record is sought
 _THREADS = 4  # that decode; TensorFlow works outside of Python's lock
@@ -67,11 +68,6 @@ class _Record:
     offset: int
     content: bytes | None  # None: not read, or damaged
     reason: str | None = None
-
-
-def find(selection: Selection, *, modalities: Sequence[str] = ("rgb",)) -> list[Damage]:
-    """Return the damaged records of a split; arguments and errors as of `scan`."""
-    return list(scan(selection, modalities=modalities).damage)
 
 
 def scan(
@@ -228,7 +224,7 @@ def _walk(shard: str, wanted: Callable[[int], bool] = lambda offset: True) -> It
                 yield _Record(place, offset, None, _reason(is_sound, end, size))
             elif wanted(offset):
                 content = file.read(length)
-                if file.read(_TAIL) == tfrecord._checksum(content):
+                if file.read(_TAIL) == tfrecord.checksum(content):
                     yield _Record(place, offset, content)
                 else:
                     yield _Record(place, offset, None, "its content is damaged (wrong checksum)")
@@ -249,7 +245,7 @@ def _reason(is_sound: bool, end: int | None, size: int) -> str:
 
 
 def _is_checked(head: bytes) -> bool:
-    return head[8:] == tfrecord._checksum(head[:8])
+    return head[8:] == tfrecord.checksum(head[:8])
 
 
 def _next_record(file: BinaryIO, start: int, size: int) -> int | None:
@@ -270,7 +266,7 @@ def _is_record(file: BinaryIO, offset: int, size: int) -> bool:
     if offset + _HEAD + length + _TAIL > size:
         return False
     content = file.read(length)
-    return file.read(_TAIL) == tfrecord._checksum(content)
+    return file.read(_TAIL) == tfrecord.checksum(content)
 
 
 def _heads(window: np.ndarray) -> np.ndarray:
@@ -283,7 +279,7 @@ def _heads(window: np.ndarray) -> np.ndarray:
     for index in range(8):
         crc = table[(crc ^ window[index : index + count]) & 0xFF] ^ (crc >> np.uint32(8))
     crc = ~crc
-    masked = ((crc >> np.uint32(15)) | (crc << np.uint32(17))) + np.uint32(tfrecord._MASK_DELTA)
+    masked = ((crc >> np.uint32(15)) | (crc << np.uint32(17))) + np.uint32(tfrecord.MASK_DELTA)
     stored = sum(window[8 + index : 8 + index + count].astype(np.uint32) << np.uint32(8 * index) for index in range(4))
     return np.flatnonzero(masked == stored)
 

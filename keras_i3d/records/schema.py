@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_i3d import streams
 from keras_i3d.records.messages import sequence_example
 from keras_i3d.streams import FLOW_BOUND
 
@@ -29,6 +30,8 @@ FRAMES_OF = {"rgb": RGB_FRAMES, "flow": FLOW_FRAMES}
 NO_LABEL = -1  # of records of a test set whose labels are not published
 
 MICROSECONDS = 1_000_000
+# The accurate transform, as OpenCV and libjpeg have it; TensorFlow's default differs by some levels.
+DCT_METHOD = "INTEGER_ACCURATE"
 
 
 @dataclass(frozen=True)
@@ -214,18 +217,20 @@ def decode_images(encoded: Any, modality: str) -> Any:
     """
     import tensorflow as tf
 
-    if modality == "rgb":
-        # The accurate transform, as OpenCV and libjpeg have it; TensorFlow's default differs by some levels.
-        return tf.map_fn(
-            lambda one: tf.io.decode_jpeg(one, channels=3, dct_method="INTEGER_ACCURATE"),
-            encoded,
-            fn_output_signature=tf.TensorSpec([None, None, 3], tf.uint8),
-        )
     return tf.map_fn(
-        lambda one: tf.io.decode_png(one, channels=3)[..., :2],
+        lambda one: decode_picture(one, modality),
         encoded,
-        fn_output_signature=tf.TensorSpec([None, None, 2], tf.uint8),
+        fn_output_signature=tf.TensorSpec([None, None, streams.channels(modality)], tf.uint8),
     )
+
+
+def decode_picture(encoded: Any, modality: str) -> Any:
+    """Decode one frame: uint8 (height, width, channels), from a string scalar; arguments as in `decode_images`."""
+    import tensorflow as tf
+
+    if modality == "rgb":
+        return tf.io.decode_jpeg(encoded, channels=3, dct_method=DCT_METHOD)
+    return tf.io.decode_png(encoded, channels=3)[..., :2]
 
 
 def decode_video(video: tuple[Any, Any, Any], indices: Any) -> Any:

@@ -14,14 +14,14 @@ from keras_i3d.errors import RecordError
 from keras_i3d.extras import import_extra
 
 _LENGTH, _CHECKSUM = struct.Struct("<Q"), struct.Struct("<I")
-_MASK_DELTA = 0xA282EAD8
+MASK_DELTA = 0xA282EAD8
 _CHUNK = 1 << 24
 
 
 def write(file: BinaryIO, data: bytes) -> int:
     """Append one record; returns the bytes that it takes in the file."""
     length = _LENGTH.pack(len(data))
-    parts = (length, _checksum(length), data, _checksum(data))
+    parts = (length, checksum(length), data, checksum(data))
     for part in parts:
         file.write(part)
     return sum(map(len, parts))
@@ -40,12 +40,12 @@ def read(file: BinaryIO, name: str) -> Iterator[bytes]:
     number = 0
     while head := file.read(_LENGTH.size + _CHECKSUM.size):
         length = head[: _LENGTH.size]
-        if len(head) < _LENGTH.size + _CHECKSUM.size or head[_LENGTH.size :] != _checksum(length):
+        if len(head) < _LENGTH.size + _CHECKSUM.size or head[_LENGTH.size :] != checksum(length):
             if not number:
                 raise RecordError(f"{name}: begins with no record; it is damaged at its start, or is no TFRecord file")
             raise RecordError(f"{name}: damaged or cut short at record {number}, counted from 0")
         data = _exactly(file, _LENGTH.unpack(length)[0])
-        if data is None or file.read(_CHECKSUM.size) != _checksum(data):
+        if data is None or file.read(_CHECKSUM.size) != checksum(data):
             raise RecordError(f"{name}: record {number}, counted from 0, is damaged or cut short")
         yield data
         number += 1
@@ -63,7 +63,12 @@ def _exactly(file: BinaryIO, size: int) -> bytes | None:
     return b"".join(chunks)
 
 
-def _checksum(data: bytes) -> bytes:
-    checksum = import_extra("google_crc32c").value(data)
-    rotated = ((checksum >> 15) | (checksum << 17)) & 0xFFFFFFFF
-    return _CHECKSUM.pack((rotated + _MASK_DELTA) & 0xFFFFFFFF)
+def checksum(data: bytes) -> bytes:
+    """Return the masked CRC-32C of bytes, as it stands in the file.
+
+    Raises:
+        MissingDependency: google-crc32c is not installed.
+    """
+    crc = import_extra("google_crc32c").value(data)
+    rotated = ((crc >> 15) | (crc << 17)) & 0xFFFFFFFF
+    return _CHECKSUM.pack((rotated + MASK_DELTA) & 0xFFFFFFFF)

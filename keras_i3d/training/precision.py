@@ -16,9 +16,9 @@ from keras import layers
 
 from keras_i3d.models.graph import Graph, Step, graph
 from keras_i3d.models.layers import BatchNormLSTM
+from keras_i3d.training.execution import PRECISIONS
 
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
-WANTED = ("auto", *POLICIES)
 # NVIDIA's compute capabilities from which on a GPU is fast in a dtype: Ampere, and Volta
 NATIVE = {"bfloat16": (8, 0), "float16": (7, 0)}
 SMALL_KERNEL = 3
@@ -68,8 +68,8 @@ def choose(wanted: str = "auto", gpus: Sequence[Gpu] | None = None) -> Choice:
     Raises:
         ValueError: The wish is none of those.
     """
-    if wanted not in WANTED:
-        raise ValueError(f"unknown precision {wanted!r}; known: {', '.join(WANTED)}")
+    if wanted not in PRECISIONS:
+        raise ValueError(f"unknown precision {wanted!r}; known: {', '.join(PRECISIONS)}")
     gpus = visible_gpus() if gpus is None else gpus
     if not gpus:
         return _on_cpu(wanted)

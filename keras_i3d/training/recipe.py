@@ -6,7 +6,7 @@ import json
 import math
 import os
 import re
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +14,12 @@ from keras_i3d.errors import TrainingError
 from keras_i3d.models import architecture, networks, time_plan
 from keras_i3d.protocol import Protocol
 from keras_i3d.training import schedule
+from keras_i3d.training.options import check, option
 
 FILE_NAME = "recipe.json"
 OPTIMISERS = ("sgd", "adam")
 SCRATCH, FIXED, FULL = TRANSFERS = ("scratch", "fixed", "full")
 NO_WEIGHTS = "none"
-
-
-def _option(default: Any, text: str, kind: type | None = None, least: float | None = None) -> Any:
-    """Declare a field with its type, its smallest value, and the sentence that documents it.
-
-    The sentence stands in ``keras-i3d train --help`` too.
-    """
-    return field(default=default, metadata={"help": text, "kind": kind or type(default), "least": least})
 
 
 @dataclass(frozen=True)
@@ -41,87 +34,87 @@ class Recipe:
         ValueError: A value is out of range, or two do not fit each other.
     """
 
-    network: str = _option("i3d", f"one of {', '.join(networks.NETWORKS)}")
-    weights: str = _option(
+    network: str = option("i3d", f"one of {', '.join(networks.NETWORKS)}")
+    weights: str = option(
         NO_WEIGHTS,
         "what the network starts from: kinetics, kinetics_scratch, kinetics600, imagenet (inflated), a file of "
         "weights, or none",
     )
-    transfer: str | None = _option(
+    transfer: str | None = option(
         None,
         "scratch (random start), full (every layer is trained) or fixed (features are computed once, and a new "
         "last layer is trained on them: minutes); by default scratch without weights, full with",
         str,
     )
-    split: str = _option(
+    split: str = option(
         "train",
         "records to train on: train, or train2 and so on of a data set with several splits; those of the "
         "same val, if there are any, tell the best epoch",
     )
-    modality: str | None = _option(None, "streams to train on: rgb, flow or both; by default the network's", str)
-    frames: int | None = _option(
+    modality: str | None = option(None, "streams to train on: rgb, flow or both; by default the network's", str)
+    frames: int | None = option(
         None, "consecutive frames of the video that a clip covers; by default the network's, 64 for i3d", int
     )
-    size: int | None = _option(
+    size: int | None = option(
         None,
         "height and width of a clip, by default the network's, 224 for i3d; frames are resized to a short side of "
         "size x 256/224",
         int,
     )
-    time_plan: str = _option("i3d", f"extents in time of i3d's layers: {time_plan.SPELLINGS}")
-    epochs: int = _option(30, "passes over the training videos", least=1)
-    steps: int | None = _option(
+    time_plan: str = option("i3d", f"extents in time of i3d's layers: {time_plan.SPELLINGS}")
+    epochs: int = option(30, "passes over the training videos", least=1)
+    steps: int | None = option(
         None, "updates of the weights, in place of epochs; the last epoch may be a part of one", int, least=1
     )
-    batch_size: int = _option(6, "clips of one forward pass, over all devices together", least=1)
-    accumulation: int = _option(
+    batch_size: int = option(6, "clips of one forward pass, over all devices together", least=1)
+    accumulation: int = option(
         1, "forward passes whose gradients make one update: 64 passes of 6 clips are the paper's batch", least=1
     )
-    optimiser: str = _option("adam", "adam or sgd")
-    momentum: float = _option(0.9, "of sgd", least=0)
-    learning_rate: float = _option(1e-3, "the highest of the run")
-    learning_rate_batch: int | None = _option(
+    optimiser: str = option("adam", "adam or sgd")
+    momentum: float = option(0.9, "of sgd", least=0)
+    learning_rate: float = option(1e-3, "the highest of the run")
+    learning_rate_batch: int | None = option(
         None,
         "clips of an update that learning-rate is meant for: it is scaled in proportion to those that an update "
         "really has; by default it is taken as it is",
         int,
         least=1,
     )
-    schedule: str = _option("cosine", f"course of the learning rate: {schedule.SPELLINGS}")
-    plateau_epochs: int = _option(
+    schedule: str = option("cosine", f"course of the learning rate: {schedule.SPELLINGS}")
+    plateau_epochs: int = option(
         3, "of schedule plateau: epochs without a lower loss (of val, if there is one) until the division", least=1
     )
-    warmup_steps: int = _option(0, "updates over which the learning rate rises from 0", least=0)
-    weight_decay: float = _option(
+    warmup_steps: int = option(0, "updates over which the learning rate rises from 0", least=0)
+    weight_decay: float = option(
         0.0, "L2 regularisation of kernels: weight_decay x kernel joins the gradient; 1e-7 in the release", least=0
     )
-    label_smoothing: float = _option(0.0, "share of the target that all classes share", least=0)
-    average_momentum: float = _option(
+    label_smoothing: float = option(0.0, "share of the target that all classes share", least=0)
+    average_momentum: float = option(
         0.0, "of the moving average of the weights, such as .999, that is validated and kept; 0 keeps none", least=0
     )
-    dropout_rate: float = _option(0.5, "share of features dropped before the classifier", least=0)
-    batch_norm_momentum: float = _option(0.9, "of the moving statistics; .999 in the published networks", least=0)
-    frozen_batch_norm: bool | None = _option(
+    dropout_rate: float = option(0.5, "share of features dropped before the classifier", least=0)
+    batch_norm_momentum: float = option(0.9, "of the moving statistics; .999 in the published networks", least=0)
+    frozen_batch_norm: bool | None = option(
         None,
         "keep the statistics and offsets of batch norm as they came with the weights; by default on in transfers, and "
         "off from scratch and from imagenet",
         bool,
     )
-    freeze_until: str | None = _option(
+    freeze_until: str | None = option(
         None, "end point, such as Mixed_4f, up to which and with which layers keep their weights", str
     )
-    flips: bool = _option(True, "mirror half of the clips; must be off where classes name a direction")
-    scale_jitter: float = _option(
+    flips: bool = option(True, "mirror half of the clips; must be off where classes name a direction")
+    scale_jitter: float = option(
         1.0, "short sides are drawn between size x 256/224 and so many times that, before the crop", least=1
     )
-    photometric: float = _option(
+    photometric: float = option(
         0.0, "strength of random brightness, contrast, saturation and (a fifth of it) hue of rgb clips", least=0
     )
-    feature_clips: int = _option(
+    feature_clips: int = option(
         4, "of transfer fixed: random clips of each video that features are computed of", least=1
     )
-    patience: int = _option(0, "epochs without a better one on val after which the run ends; 0: it never does", least=0)
-    seed: int = _option(0, "of the weights, the order, the clips and the crops", least=0)
+    patience: int = option(0, "epochs without a better one on val after which the run ends; 0: it never does", least=0)
+    seed: int = option(0, "of the weights, the order, the clips and the crops", least=0)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "time_plan", time_plan.spelling(self.time_plan))
@@ -140,7 +133,7 @@ class Recipe:
         for name, value in usual.items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)
-        self._check_types()
+        check(self)
         self._check_choices(has_weights)
         self._check_clip(chosen.least, protocol)
         self._check_ranges()
@@ -156,17 +149,6 @@ class Recipe:
     def scaled_learning_rate(self) -> float:
         """The highest learning rate, for the clips that an update really has."""
         return self.learning_rate * (self.clips_per_update / (self.learning_rate_batch or self.clips_per_update))
-
-    def _check_types(self) -> None:
-        for one in fields(self):
-            value, kind = getattr(self, one.name), one.metadata["kind"]
-            if value is None and one.default is None:
-                continue
-            if type(value) is not kind and not (kind is float and type(value) is int):
-                raise ValueError(f"{one.name} must be of type {kind.__name__}, got {value!r}")
-            least = one.metadata["least"]
-            if least is not None and not least <= value < math.inf:
-                raise ValueError(f"{one.name} must be at least {least}, got {value}")
 
     def _check_choices(self, has_weights: bool) -> None:
         if not re.fullmatch("train([1-9][0-9]*)?", self.split):

@@ -20,6 +20,10 @@ FLAT = record(0, shades(1))
 LENGTH = len(FLAT) + 16  # bytes of a record in a file
 
 
+def found_in(chosen: Selection, **options) -> list[damage.Damage]:
+    return list(damage.scan(chosen, **options).damage)
+
+
 def changed(content: bytes, place: int) -> bytes:
     return content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
 
@@ -158,7 +162,7 @@ def without_frames(content: bytes, *, with_key: bool) -> bytes:
 )
 def test_records_that_cannot_be_used_are_damaged(tmp_path: Path, spoilt: bytes, reason: str) -> None:
     path = write_shard(tmp_path / "a", [record(0, shades(3)), spoilt, record(2, shades(3))])
-    (found,) = damage.find(selection(path))
+    (found,) = found_in(selection(path))
     assert (found.shard, found.place) == (path, 1)
     assert reason in found.reason
     assert "\n" not in found.reason
@@ -168,8 +172,8 @@ def test_records_that_cannot_be_used_are_damaged(tmp_path: Path, spoilt: bytes, 
 
 def test_only_the_streams_that_are_used_are_looked_at(tmp_path: Path) -> None:
     path = write_shard(tmp_path / "a", [record(0, shades(3)), record(1, shades(3), shades(3)[..., :2])])
-    assert damage.find(selection(path)) == []
-    (found,) = damage.find(selection(path), modalities=("rgb", "flow"))
+    assert found_in(selection(path)) == []
+    (found,) = found_in(selection(path), modalities=("rgb", "flow"))
     assert found.place == 0
     assert "FORWARD_FLOW/image/encoded" in found.reason
 
@@ -188,12 +192,12 @@ def test_only_the_records_of_the_split_are_looked_at_and_counted(tmp_path: Path)
 def test_stored_videos_and_several_labels_are_understood(tmp_path: Path) -> None:
     pictures = schema.Pictures((16, 20), 25.0, 0.0, 4, video=encode_video(iter(shades(4)), fps=25.0))
     video = schema.to_example(schema.Source("a", "made", "a.mp4", 5, "a", ("train",)), pictures)
-    assert damage.find(selection(write_shard(tmp_path / "video", [video]), store="video")) == []
+    assert found_in(selection(write_shard(tmp_path / "video", [video]), store="video")) == []
     several = tf.train.SequenceExample.FromString(record(1, shades(2)))
     several.context.feature[schema.LABEL_INDEX].int64_list.value.append(3)
     path = write_shard(tmp_path / "several", [several.SerializeToString()])
-    assert damage.find(selection(path, multi_label=True)) == []
-    assert len(damage.find(selection(path))) == 1
+    assert found_in(selection(path, multi_label=True)) == []
+    assert len(found_in(selection(path))) == 1
 
 
 def test_every_record_is_told_to_whoever_waits(shard: Path) -> None:
@@ -204,7 +208,7 @@ def test_every_record_is_told_to_whoever_waits(shard: Path) -> None:
 
 def test_a_missing_shard_is_told(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="no_shard: No such file"):
-        damage.find(selection(tmp_path / "no_shard"))
+        found_in(selection(tmp_path / "no_shard"))
 
 
 @pytest.mark.parametrize("harm", ["content", "length", "end of the content"])
@@ -238,7 +242,7 @@ def test_damage_that_is_not_found_is_reported_without_its_place(shard: Path) -> 
 def test_damage_beside_what_is_left_out_is_reported_too(shard: Path) -> None:
     content = shard.read_bytes()
     shard.write_bytes(changed(changed(content, LENGTH), 4 * LENGTH + 100))
-    first, _ = damage.find(selection(shard))
+    first, _ = found_in(selection(shard))
     told = r"a\.tfrecord: record 4, counted from 0 \(at byte \d+\): its content is damaged"
     with pytest.raises(RecordError, match=told), shard_files.reading("folder"):
         list(centre_clips([str(shard)], frames=1, size=SIZE, batch_size=1, without=[first]))
@@ -246,7 +250,7 @@ def test_damage_beside_what_is_left_out_is_reported_too(shard: Path) -> None:
 
 def test_what_is_left_out_is_warned_of_once_each(shard: Path, caplog) -> None:
     shard.write_bytes(changed(changed(shard.read_bytes(), LENGTH), 4 * LENGTH + 100))
-    found = damage.find(selection(shard))
+    found = found_in(selection(shard))
     elsewhere = Damage("other", 3, 4, "no matter")
     caplog.set_level(logging.WARNING)
     batches = training_clips([str(shard)], frames=1, size=SIZE, batch_size=2, without=[*found, elsewhere])
@@ -261,7 +265,7 @@ def test_epochs_without_the_damaged_records_repeat_and_can_be_entered_anywhere(s
     shard.write_bytes(spoil(shard.read_bytes()))
     other = write_shard(shard.with_name("b.tfrecord"), [record(n, shades(1)) for n in (7, 8)])
     chosen = selection(shard, other)
-    found = damage.find(chosen)
+    found = found_in(chosen)
 
     def labels(count: int, **start: int) -> list[int]:
         clips = training_clips(chosen, frames=1, size=SIZE, batch_size=1, without=found, **start)
@@ -282,7 +286,7 @@ def test_damaged_shards_in_a_bucket_are_read_around(shard: Path, tmp_path: Path,
     memory.pipe("/shards/a", changed(content, LENGTH))
     memory.pipe("/shards/b", content)
     paths = ["memory://shards/a", "memory://shards/b"]
-    found = damage.find(selection(*paths))
+    found = found_in(selection(*paths))
     assert [(one.shard, one.place) for one in found] == [(paths[0], 1)]
     clips = centre_clips(paths, frames=1, size=SIZE, batch_size=1, without=found)
     assert [int(label[0]) for _, label, _ in clips] == [0, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5]

@@ -81,3 +81,18 @@ def garbled(serialized: bytes, keep: range) -> bytes:
             if index not in keep:
                 feature.bytes_list.value[0] = b"no picture"
     return example.SerializeToString()
+
+
+def assert_equal(one: list, other: list) -> None:
+    """Compare batches of (inputs, labels), every value."""
+    assert len(one) == len(other)
+    for (inputs, label), (other_inputs, other_label) in zip(one, other, strict=True):
+        np.testing.assert_array_equal(label, other_label)
+        assert set(inputs) == set(other_inputs)
+        for modality, values in inputs.items():
+            np.testing.assert_array_equal(values, other_inputs[modality])
+
+
+def labels(paths: list[str], count: int, **options) -> list[int]:
+    """Return the labels of the clips of so many batches."""
+    return [int(label) for _, batch in batches(paths, count, **options) for label in batch]

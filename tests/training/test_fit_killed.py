@@ -14,8 +14,8 @@ import time
 from pathlib import Path
 
 import keras
-import numpy as np
 import pytest
+from equal_runs import assert_equal_runs
 
 # of conftest's tiny_recipe
 TINY = ("--frames", "9", "--size", "32", "--epochs", "2", "--batch-size", "4", "--no-flips", "--checkpoint-steps", "1")
@@ -55,19 +55,6 @@ def kill(folder: Path, step: int, *processes: subprocess.Popen) -> None:
         assert process.poll() is None
         process.kill()
         process.communicate()
-
-
-def weights_of(path: Path) -> list[np.ndarray]:
-    return [np.array(variable) for variable in keras.saving.load_model(path, compile=False).weights]
-
-
-def assert_equal_runs(folder: Path, other: Path) -> None:
-    assert sorted(path.name for path in folder.iterdir()) == sorted(path.name for path in other.iterdir())
-    for name in ("steps.csv", "history.json"):
-        assert (folder / name).read_bytes() == (other / name).read_bytes()
-    for name in ("last.keras", "best.keras"):
-        for mine, its in zip(weights_of(folder / name), weights_of(other / name), strict=True):
-            assert np.array_equal(mine, its)
 
 
 @pytest.mark.slow

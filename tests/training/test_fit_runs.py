@@ -9,6 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from equal_runs import assert_equal_runs, weights_of
 from small_networks import small_network
 
 from keras_i3d.datasets.dataset import VideoDataset
@@ -47,19 +48,6 @@ def pull_the_plug(model) -> None:
 
 def spoil(model) -> None:
     model.trainable_variables[0].assign(model.trainable_variables[0] * np.nan)
-
-
-def weights_of(path: Path) -> list[np.ndarray]:
-    return [np.array(variable) for variable in keras.saving.load_model(path, compile=False).weights]
-
-
-def assert_equal_runs(folder: Path, other: Path) -> None:
-    assert sorted(path.name for path in folder.iterdir()) == sorted(path.name for path in other.iterdir())
-    for name in ("steps.csv", "history.json"):
-        assert (folder / name).read_bytes() == (other / name).read_bytes()
-    for name in ("last.keras", "best.keras"):
-        for mine, its in zip(weights_of(folder / name), weights_of(other / name), strict=True):
-            assert np.array_equal(mine, its)
 
 
 @pytest.fixture(scope="module")
