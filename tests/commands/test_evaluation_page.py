@@ -93,6 +93,7 @@ def test_learning_curves_are_those_beside_the_models(records: Path, tmp_path: Pa
     ):
         (tmp_path / f"run{number}").mkdir()
         (tmp_path / f"run{number}/history.json").write_text(content)
+        (tmp_path / f"run{number}/best.keras").touch()
     models = [tmp_path / f"run{number}/best.keras" for number in range(3)]
     written = page(tmp_path, evaluation(records, models=models), {}, None)
     assert "Learning curves" in written and "s0 1" in written.replace("at the end: ", "")
