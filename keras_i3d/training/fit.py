@@ -129,14 +129,20 @@ def _told() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _claimed(output: str | os.PathLike, settings: dict[str, Any], devices: Devices) -> Iterator[Path]:
-    """Claim the run folder in the first process; the others wait until it has."""
+    """Claim the run folder in the first process; the others wait until it has, or could not."""
     if not devices.is_first:
-        devices.agree(1)
+        if not devices.agree(1):
+            raise ClusterError(f"{output}: the first worker could not claim the folder; its own error says why")
         if not Path(output).is_dir():
             raise OutputFolderError(f"{output}: is not seen by worker {devices.worker}; all need the same folder")
         yield Path(output)
         return
-    with claim(output, "train", settings) as folder:
+    with contextlib.ExitStack() as stack:
+        try:
+            folder = stack.enter_context(claim(output, "train", settings))
+        except BaseException:
+            devices.agree(0)
+            raise
         devices.agree(1)
         yield folder
 

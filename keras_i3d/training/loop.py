@@ -162,7 +162,7 @@ class Loop:
     def _update_of_all(self, batch: Any) -> Sequence[Any]:
         def one(inputs: Any, labels: Any) -> Any:
             gradients, sums = self._gradients(inputs, labels)
-            self._optimiser.apply(gradients, self._variables)
+            self._apply(gradients)
             return sums
 
         return self._summed(self._strategy.run(one, args=batch))
@@ -179,11 +179,24 @@ class Loop:
     def _apply_of_all(self) -> None:
         def one() -> None:
             # what is read is of no device, which talk between processes asks for; a copy is of this one
-            self._optimiser.apply([tf.identity(total) for total in self._sums], self._variables)
+            self._apply([tf.identity(total) for total in self._sums])
             for total in self._sums:
                 total.assign(tf.zeros_like(total))
 
         self._strategy.run(one)
+
+    def _apply(self, gradients: Sequence[Any]) -> None:
+        """Update the weights by a replica's gradients, or those of no replica where loss scaling finds one to overflow.
+
+        Keras asks one replica alone whether its gradients are finite.
+        """
+        scales = isinstance(self._optimiser, keras.optimizers.LossScaleOptimizer)
+        if scales and self._strategy.num_replicas_in_sync > 1:
+            # zero times what is not finite is NaN, and so is its sum over the replicas
+            mine = tf.add_n([tf.reduce_sum(0.0 * gradient) for gradient in gradients])
+            of_all = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, mine)
+            gradients = [gradient + of_all for gradient in gradients]
+        self._optimiser.apply(gradients, self._variables)
 
     def _answer_of_replica(self, inputs: Any) -> Any:
         return self._model(inputs, training=False)

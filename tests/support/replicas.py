@@ -29,6 +29,7 @@ def main(kind: str, worker: str = "0", *ports: str) -> None:
     numbers = {"replicas": place.replicas, "worker": place.worker, "are_several": place.are_several}
     numbers["agree"] = [place.agree(7), place.agree(worker == "0")]
     numbers["runs"] = runs(place)
+    numbers["overflow"] = [overflown(place, accumulation) for accumulation in (1, 2)]
     try:
         trained(place, jit_compile=True)
     except ValueError as error:
@@ -76,13 +77,42 @@ def trained(place, *, accumulation: int = 1, weight_decay: float = 0.0, jit_comp
     }
 
 
-def dealt(place, count: int, seed: int, *, weighted: bool = False):
-    """Return batches of one step, the last of which holds clips that count nothing if they are weighted."""
+def overflown(place, accumulation: int) -> dict:
+    """Return how an update in which only the last replica overflows changes the weights and the scale of the loss."""
+    import keras
+    import numpy as np
+
+    from keras_i3d.training.loop import Loop
+    from keras_i3d.training.objective import Objective
+
+    with place.strategy.scope():
+        inputs = keras.Input((4, 6, 6, 2))
+        model = keras.Model(inputs, keras.layers.Dense(CLASSES)(keras.layers.Flatten()(inputs)))
+        optimiser = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.1), initial_scale=1024.0)
+        loop = Loop(model, optimiser, Objective(CLASSES), clips_per_update=BATCH, accumulation=accumulation)
+
+    def updated(**kind) -> list:
+        before = [np.asarray(variable) for variable in model.variables]
+        tally = loop.update(dealt(place, accumulation, 0, **kind), 0.1)
+        is_changed = any((np.asarray(now) != then).any() for now, then in zip(model.variables, before, strict=True))
+        return [bool(np.isfinite(tally.loss)), is_changed, float(np.asarray(optimiser.dynamic_scale))]
+
+    return {"last": updated(last=np.inf), "none": updated()}
+
+
+def dealt(place, count: int, seed: int, *, weighted: bool = False, last: float | None = None):
+    """Return batches of one step.
+
+    The last of them holds clips that count nothing if they are weighted; `last` is in place of a number of its last
+    clip.
+    """
     import numpy as np
     import tensorflow as tf
 
     generator = np.random.default_rng(seed)
     inputs = generator.normal(size=(count, BATCH, 4, 6, 6, 2)).astype("float32")
+    if last is not None:
+        inputs[-1, -1, 0, 0, 0, 0] = last
     labels = generator.integers(0, CLASSES, (count, BATCH))
     weights = np.ones((count, BATCH), "float32")
     weights[-1, -3:] = 0

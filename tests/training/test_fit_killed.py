@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 import keras
+import mirrored_train
 import pytest
 from equal_runs import assert_equal_runs
 
@@ -21,8 +22,10 @@ from equal_runs import assert_equal_runs
 TINY = ("--frames", "9", "--size", "32", "--epochs", "2", "--batch-size", "4", "--no-flips", "--checkpoint-steps", "1")
 
 
-def started(records: Path, folder: Path, *options: str, **environment: str) -> subprocess.Popen:
-    command = [sys.executable, "-m", "keras_i3d", "train", "--records", records, "--output", folder, *TINY, *options]
+def started(
+    records: Path, folder: Path, *options: str, program: tuple[str, ...] = ("-m", "keras_i3d"), **environment: str
+) -> subprocess.Popen:
+    command = [sys.executable, *program, "train", "--records", records, "--output", folder, *TINY, *options]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     return subprocess.Popen(command, text=True, env=os.environ | environment, **pipes)
 
@@ -106,6 +109,45 @@ def test_two_processes_train_a_network_as_one_with_the_whole_batch(records, tmp_
     assert two == pytest.approx(one, rel=0.05)
     model = keras.saving.load_model(tmp_path / "two/last.keras")
     assert not any(layer.synchronized for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization))
+
+
+# without dropout, as above
+TWO_DEVICES = ("--accumulation", "2", "--average-momentum", "0.9", "--dropout-rate", "0", "--optimiser", "sgd")
+TWO_DEVICES += ("--learning-rate", "0.0001")
+MIRRORED = (mirrored_train.__file__,)
+
+
+@pytest.mark.slow
+def test_two_devices_train_a_network_as_one_with_the_whole_batch(records, tmp_path) -> None:
+    ended(started(records, tmp_path / "one", *TWO_DEVICES))
+    ended(started(records, tmp_path / "two", *TWO_DEVICES, program=MIRRORED))
+    one, two = losses(tmp_path / "one"), losses(tmp_path / "two")
+    assert two[0] == pytest.approx(one[0], rel=5e-6)
+    assert two == pytest.approx(one, rel=0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.by_hand
+def test_a_run_of_two_devices_that_is_killed_goes_on(records, tmp_path) -> None:
+    ended(started(records, tmp_path / "whole", *TWO_DEVICES, program=MIRRORED))
+    kill(tmp_path / "run", 2, started(records, tmp_path / "run", *TWO_DEVICES, program=MIRRORED))
+    ended(started(records, tmp_path / "run", *TWO_DEVICES, program=MIRRORED))
+    assert_equal_runs(tmp_path / "run", tmp_path / "whole")
+
+
+@pytest.mark.slow
+def test_two_processes_end_where_the_first_may_not_write(records, tmp_path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/mine.txt").touch()
+    processes = workers(records, tmp_path / "run")
+    try:
+        first, second = (process.communicate(timeout=200)[1] for process in processes)
+    finally:
+        for process in processes:
+            process.kill()
+    assert [process.returncode for process in processes] == [1, 1]
+    assert "holds files that are no run of this command" in first.splitlines()[-1]
+    assert second.splitlines()[-1].endswith("the first worker could not claim the folder; its own error says why")
 
 
 @pytest.mark.slow

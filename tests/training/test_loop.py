@@ -15,6 +15,8 @@ from keras_i3d.training.loop import Loop, Tally
 from keras_i3d.training.objective import Objective
 
 SCRIPT = Path(replicas.__file__)
+# whether the loss is finite, whether the weights change, and the scale of the loss afterwards
+OVERFLOWN = {"last": [False, False, 512.0], "none": [True, True, 512.0]}
 
 
 def network(*, seed: int = 0) -> keras.Model:
@@ -244,6 +246,7 @@ def test_two_devices_of_a_machine_train_as_one_with_the_whole_batch(one_device) 
     (mirrored,) = ran(["mirrored"])
     assert (mirrored["replicas"], mirrored["worker"], mirrored["are_several"]) == (2, 0, True)
     assert_same_to_six_digits(mirrored["runs"], one_device)
+    assert mirrored["overflow"] == [OVERFLOWN, OVERFLOWN]
     assert mirrored["of_xla"] == "jit_compile works on one device only, not on several"
 
 
@@ -255,6 +258,7 @@ def test_two_processes_train_as_one_with_the_whole_batch(one_device) -> None:
         assert worker["replicas"] == 2
         assert worker["agree"] == [True, False]
         assert_same_to_six_digits(worker["runs"], one_device)
+        assert worker["overflow"] == [OVERFLOWN, OVERFLOWN]
     assert workers[0]["runs"] == workers[1]["runs"]
 
 
