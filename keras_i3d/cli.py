@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from keras_i3d import __version__
 from keras_i3d.errors import KerasI3DError
+from keras_i3d.exit_codes import FAILED, WRONG_USAGE
 
 COMMANDS = (
     "demo",
@@ -27,8 +28,6 @@ COMMANDS = (
     "weights",
     "inflate",
 )
-
-FAILED, WRONG_USAGE = 1, 2
 
 EPILOG = """exit codes: 0 done, 1 failed, 2 wrong usage, 3 finished with skipped items
 

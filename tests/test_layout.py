@@ -11,7 +11,18 @@ PACKAGE = Path(keras_i3d.__file__).parent
 
 # part -> what it may import of the package; modules at the top that import no part are open to all
 OPEN = {
-    *("errors", "extras", "labels", "progress", "protocol", "workers", "run_folder", "whole_file", "streams"),
+    *(
+        "errors",
+        "exit_codes",
+        "extras",
+        "labels",
+        "progress",
+        "protocol",
+        "workers",
+        "run_folder",
+        "whole_file",
+        "streams",
+    ),
     *("storage", "file_systems", "lock", "cache_folder"),
 }
 ARROWS = {

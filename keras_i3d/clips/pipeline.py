@@ -7,7 +7,6 @@ before any frame is decoded.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -24,8 +23,8 @@ from keras_i3d.records.selection import Selection
 AUTOTUNE = tf.data.AUTOTUNE
 Shards = Selection | Sequence[str]  # the records of a split, or all those of some files
 SHARDS_AT_ONCE = 4
-SHUFFLE_BUFFER = 128  # encoded clips; they were dealt to shards in random order already
-_log = logging.getLogger(__name__)
+# Of encoded clips, which were dealt to shards in random order already: so many, if they take no more bytes than that
+SHUFFLE_BUFFER, SHUFFLE_BYTES = 128, 1 << 30
 
 
 def training_clips(
@@ -48,9 +47,9 @@ def training_clips(
     """Give endless batches of random clips, epoch after epoch in another order.
 
     Clips are shuffled three times over: the writer deals them to shards at random, each epoch reads the shards in an
-    order of its own, four at a time in turn, and what comes of that passes through a buffer of 128 clips: of 40 shards
-    of 50 clips, the six of a batch come from 4.4. In each epoch the clips beyond its last full batch are left out,
-    others every time.
+    order of its own, four at a time in turn, and what comes of that passes through a buffer of 128 clips (of fewer
+    where these would take more than 1 GiB): of 40 shards of 50 clips, the six of a batch come from 4.4. In each epoch
+    the clips beyond its last full batch are left out, others every time.
 
     Args:
         shards: The records of a split (`keras_i3d.records.selection.select`), or paths of TFRecord files.
@@ -69,8 +68,8 @@ def training_clips(
         transfer_dtype: What the inputs are given in; with ``"float16"`` or ``"bfloat16"`` half the bytes travel.
         short_side: That of the frames, where all are JPEGs of one, as the manifest of records says. Where it is the
             one before the crop, and no light is changed, clips stay bytes up to the batch, which is quicker.
-        without: Damaged records (`keras_i3d.records.damage`) to leave out, with a warning for each, rather than to
-            fail. An epoch has so many clips less.
+        without: Damaged records (`keras_i3d.records.damage`) to leave out rather than to fail. An epoch has so many
+            clips less.
 
     Returns:
         Dataset of ({modality: (batch_size / n, frames, size, size, channels) in [-1, 1]}, labels): int64
@@ -314,12 +313,14 @@ def _records(selection: Selection, without: Collection[Damage], *, order: Any = 
     records = files.interleave(lambda path: shard_files.records(path, left_out), cycle_length=cycle_length)
     if selection.part is not None:
         records = records.filter(lambda record: schema.part_of(record, selection.division) == selection.part)
-    return records if order is None else records.shuffle(SHUFFLE_BUFFER, seed=order)
+    return records if order is None else records.shuffle(_buffer(selection), seed=order)
+
+
+def _buffer(selection: Selection) -> int:
+    """Return how many encoded clips are kept to shuffle."""
+    return min(SHUFFLE_BUFFER, max(1, SHUFFLE_BYTES // max(1, selection.record_size)))
 
 
 def _left_out(selection: Selection, without: Collection[Damage]) -> list[Damage]:
-    """Return the damaged records that lie in the shards of a selection, and warn of each."""
-    found = [one for one in without if one.shard in selection.paths]
-    for one in found:
-        _log.warning("left out: %s", one)
-    return found
+    """Return the damaged records that lie in the shards of a selection."""
+    return [one for one in without if one.shard in selection.paths]

@@ -6,6 +6,7 @@ import contextlib
 import importlib.util
 import logging
 import os
+import re
 import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
@@ -126,6 +127,10 @@ def reading(
         for kind in (StorageError, RecordError):
             if (told := _told(error, kind)) is not None:
                 raise told from error
+        if label := re.search(r"assertion failed: \[(a label [^\]]*)\]", str(error)):
+            raise RecordError(
+                f"{folder}: a record has {label[1]}; its labels.txt is not the one it was made with"
+            ) from error
         if isinstance(error, tf.errors.DataLossError | tf.errors.InvalidArgumentError):
             found = _damage(selections, modalities, error)
             said = f"{folder}: a record is damaged, or is none of this package ({first_line(error)})"

@@ -26,6 +26,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from keras_i3d import exit_codes
 from keras_i3d.errors import RecordError
 from keras_i3d.run_folder import claim
 from keras_i3d.whole_file import write_json
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 RESULT = "result.json"
 REPORT = "report.html"
 CLASSES = 10
-SKIPPED = 3
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -116,7 +116,7 @@ def run(arguments: argparse.Namespace) -> int:
     if evaluation.skipped:
         where = "" if arguments.json else " (--json lists them)"
         print(f"{len(evaluation.skipped)} damaged records were left out{where}", file=sys.stderr)
-        return SKIPPED
+        return exit_codes.SKIPPED
     return 0
 
 

@@ -156,7 +156,7 @@ class Task:
                 bar.advance(self._count)
             try:
                 for answer in whole_video.iterate(self._finished.logits_network(), videos, **options):
-                    self._check_finite(answer)
+                    self._check(answer)
                     fresh.append(answer)
                     bar.advance()
                     if (start := time.monotonic()) >= next_save:
@@ -197,8 +197,12 @@ class Task:
         windows = finished.window and {name: part.count(finished.window) for name, part in protocol.streams.items()}
         return videos, {"windows": windows}
 
-    def _check_finite(self, answer: tuple[str, np.ndarray, np.ndarray]) -> None:
-        name, logits, _ = answer
+    def _check(self, answer: tuple[str, np.ndarray, np.ndarray]) -> None:
+        name, logits, label = answer
+        if label.ndim == 0 and not 0 <= label < len(self.class_names):
+            raise RecordError(
+                f"{self.videos.records}: the label of {name} is {label}, none of {len(self.class_names)} classes"
+            )
         if not np.isfinite(logits).all():
             raise ModelFileError(
                 f"{self.asked.spelling}: its logits of {name} are {logits[~np.isfinite(logits)][0]}, no finite "

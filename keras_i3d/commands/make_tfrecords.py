@@ -26,7 +26,7 @@ import json
 import sys
 from collections.abc import Callable
 
-from keras_i3d import labels, progress, quiet
+from keras_i3d import exit_codes, labels, progress, quiet
 from keras_i3d.datasets import summary
 from keras_i3d.datasets.dataset import VideoDataset
 from keras_i3d.records import manifest, verification
@@ -35,7 +35,6 @@ from keras_i3d.records.manifest import Manifest
 from keras_i3d.records.settings import STORES, VIDEO_CODINGS, RecordSettings
 from keras_i3d.video import flow
 
-EXIT_SKIPPED = 3
 SHOWN_SKIPPED = 20  # of skipped videos; the manifest has all
 
 SOURCES = {
@@ -176,7 +175,7 @@ def run(arguments: argparse.Namespace) -> int:
     dataset = _dataset(arguments)
     if arguments.dry_run:
         print(json.dumps(summary.to_dict(dataset)) if arguments.json else summary.to_text(dataset))
-        return EXIT_SKIPPED if dataset.missing else 0
+        return exit_codes.SKIPPED if dataset.missing else 0
     print(summary.to_text(dataset), file=sys.stderr)
     if arguments.scheduler:
         quiet.silence_dask()
@@ -278,4 +277,4 @@ def report_skipped(made: Manifest) -> int:
     if made.skipped:
         hint = "--retry-skipped tries what was skipped again, with other limits or --keep-truncated if need be"
         print(hint, file=sys.stderr)
-    return EXIT_SKIPPED if made.skipped or made.missing or made.damaged else 0
+    return exit_codes.SKIPPED if made.skipped or made.missing or made.damaged else 0

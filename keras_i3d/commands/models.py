@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from keras_i3d import progress, quiet, streams
+from keras_i3d import exit_codes, progress, quiet, streams
 from keras_i3d.models import networks, time_plan
 from keras_i3d.models.networks import NETWORKS, Network
 from keras_i3d.protocol import FPS, Frames
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 IMAGES = Network("inception_v1", "InceptionV1", "Inception-v1, 2-D", {})
 KNOWN = (*NETWORKS, IMAGES.name)
 IMAGE_SIZE = 224
-EXIT_SKIPPED = 3
 HIDDEN = ("Dropout", "flatten")  # layers that are no places to look at
 
 
@@ -160,7 +159,7 @@ def run(arguments: argparse.Namespace) -> int:
         print("\n".join(_table(found, arguments.batch_size, wishes.optimiser)))
         if arguments.end_points or arguments.network is not None:
             print("\n".join(_end_point_lines(found)))
-    return EXIT_SKIPPED if skipped else 0
+    return exit_codes.SKIPPED if skipped else 0
 
 
 def _network(name: str) -> Network:

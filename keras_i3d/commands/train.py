@@ -2,7 +2,8 @@
 
 Trains on the split train, and keeps the best epoch by the split val where the records have one. Writes
 best.keras and last.keras (keras_i3d.load_model opens them), labels.txt, recipe.json, history.json, steps.csv and
-events for TensorBoard. Killed at any moment, the same command goes on from the last saved state.
+events for TensorBoard. Killed at any moment, the same command goes on from the last saved state. Records that
+--on-damage skip leaves out are listed at the end (exit code 3).
 
   keras-i3d train --records records/ --output run/ --recipe hmdb51-full      fine-tuning from Kinetics
   keras-i3d train --records records/ --output run/ --weights kinetics --transfer fixed    a new last layer: minutes
@@ -18,13 +19,16 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
-from keras_i3d import quiet
+from keras_i3d import exit_codes, quiet
 from keras_i3d.commands import make_tfrecords
 from keras_i3d.records.manifest import Manifest
+from keras_i3d.run_folder import CLAIM
 from keras_i3d.training.execution import Execution
 from keras_i3d.training.named_recipes import NAMED, named
 from keras_i3d.training.recipe import Recipe
@@ -51,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     recipe = parser.add_argument_group("recipe: what is trained, and how long")
     _add_fields(recipe, Recipe)
     _add_fields(parser.add_argument_group("execution: how it is computed"), Execution)
+    parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -66,13 +71,22 @@ def run(arguments: argparse.Namespace) -> int:
     from keras_i3d.training.fit import best_epoch
 
     best = best_epoch(history)
-    names = {"val_map": "val mAP", "val_top1": "val top-1", "top1": "training top-1"}
-    measure = next(name for name in names if name in best)
-    print(
-        f"{Path(arguments.output) / 'best.keras'}: epoch {best['epoch']:.0f} of {len(history)}, "
-        f"{names[measure]} {best[measure]:.1%}"
-    )
-    return make_tfrecords.report_skipped(made) if made else 0
+    model = Path(arguments.output) / "best.keras"
+    if arguments.json:
+        print(json.dumps({"model": str(model), "best": best, "history": history}))
+    else:
+        names = {"val_map": "val mAP", "val_top1": "val top-1", "top1": "training top-1"}
+        measure = next(name for name in names if name in best)
+        print(f"{model}: epoch {best['epoch']:.0f} of {len(history)}, {names[measure]} {best[measure]:.1%}")
+    return max(_report_left_out(model.parent), make_tfrecords.report_skipped(made) if made else exit_codes.DONE)
+
+
+def _report_left_out(run_folder: Path) -> int:
+    """List the damaged records that a run did not see on standard error; returns the exit code that says so."""
+    left_out = json.loads((run_folder / CLAIM).read_text("utf-8"))["settings"]["left_out"]
+    for one in left_out:
+        print(f"left out {one}", file=sys.stderr)
+    return exit_codes.SKIPPED if left_out else exit_codes.DONE
 
 
 def train(

@@ -7,6 +7,7 @@ length the next record is sought byte by byte, so that no more is lost than is d
 
 from __future__ import annotations
 
+import logging
 import re
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -26,6 +27,7 @@ ON_DAMAGE = ("stop", "skip")  # what a reader of a split does at a damaged recor
 _HEAD, _TAIL = 12, 4  # bytes before and behind the content of a record
 _SEEK = 1 << 20  # bytes at a time in which the next record is sought
 _THREADS = 4  # that decode; TensorFlow works outside of Python's lock
+_log = logging.getLogger(__name__)
 _NODES = re.compile(r"\{\{.*?\}\}|\[Op:\w+\]|\bname:\s*$")
 
 
@@ -73,7 +75,7 @@ class _Record:
 def scan(
     selection: Selection, *, modalities: Sequence[str] = ("rgb",), on_record: Callable[[], None] = lambda: None
 ) -> Scan:
-    """Read the shards of a split, parse every record, and decode every frame.
+    """Read the shards of a split, parse every record, and decode every frame; what is damaged is logged as a warning.
 
     Args:
         selection: The split.
@@ -88,6 +90,7 @@ def scan(
     for shard, record, verdict in _verdicts(selection, modalities, decode=True):
         if verdict:
             damage.append(Damage(shard, record.place, record.offset, verdict))
+            _log.warning("damaged: %s", damage[-1])
         intact += verdict == ""
         on_record()
     return Scan(tuple(damage), intact)

@@ -25,6 +25,7 @@ class Selection:
         store: ``"frames"`` or ``"video"``, as the records were written.
         without_label: How many clips of the split have a label that is not known.
         multi_label: Whether a record may have any number of labels.
+        record_size: Mean bytes of a record; 0 where it is not known.
     """
 
     paths: tuple[str, ...]
@@ -34,6 +35,7 @@ class Selection:
     store: str = "frames"
     without_label: int = 0
     multi_label: bool = False
+    record_size: int = 0
 
 
 def select(folder: str | os.PathLike, split: str, *, may_be_damaged: bool = False) -> Selection:
@@ -59,6 +61,7 @@ def select(folder: str | os.PathLike, split: str, *, may_be_damaged: bool = Fals
     names = [shard for shard, report in made.shards.items() if report.records.get(name)]
     for shard in names:
         _check(folder, shard, made, may_be_damaged=may_be_damaged)
+    clips = [clip for shard in names for clip in made.shards[shard].clips]
     return Selection(
         tuple(storage.join(folder, shard) for shard in names),
         made.records[name],
@@ -67,6 +70,7 @@ def select(folder: str | os.PathLike, split: str, *, may_be_damaged: bool = Fals
         made.settings["store"],
         made.dataset["without_label"].get(name, 0),
         made.multi_label,
+        sum(clip.size for clip in clips) // max(1, sum(len(clip.frames) for clip in clips)),
     )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import shutil
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -20,12 +21,12 @@ import numpy as np
 import tensorflow as tf
 
 from keras_i3d import labels, progress
-from keras_i3d.clips import shard_files
+from keras_i3d.clips import preparation, shard_files
 from keras_i3d.clips.preparation import Preparation
 from keras_i3d.errors import ClusterError, OutputFolderError, TrainingError, first_line
 from keras_i3d.run_folder import claim
 from keras_i3d.training import devices as machines
-from keras_i3d.training import features, schedule, start, state
+from keras_i3d.training import features, journal, schedule, start, state
 from keras_i3d.training.data import Data, Timed, check_batch
 from keras_i3d.training.devices import Devices
 from keras_i3d.training.display import Display
@@ -37,6 +38,7 @@ from keras_i3d.training.recipe import FIXED, Recipe
 from keras_i3d.training.trainee import Trainee, of_features, of_network
 from keras_i3d.whole_file import replacing, write_json
 
+WRITTEN_FIRST = (labels.FILE_NAME, RECIPE, preparation.FILE_NAME, journal.STEPS)
 NOT_FINITE_IN_FLOAT16 = 8  # updates in a row that loss scaling may pass over
 
 
@@ -99,8 +101,12 @@ def fit(
         reading = shard_files.reading(records, splits, modalities=data.modalities)
         with progress.bar(description) as bar, _told(), reading:
             run = _Run(folder, data, recipe, execution, devices, callbacks, bar if verbose else None)
-            with contextlib.closing(run.journal):
-                return run.go()
+            try:
+                with contextlib.closing(run.journal):
+                    return run.go()
+            except BaseException:
+                run.leave_nothing()
+                raise
 
 
 def best_epoch(history: Sequence[dict[str, float]]) -> dict[str, float]:
@@ -180,7 +186,7 @@ class _Run:
         self._callbacks.on_train_begin()
         self._trainee.model.stop_training = False
         batches = Timed(iter(self._trainee.training_batches(self._step * self._recipe.accumulation)), time.monotonic)
-        self._say_learning_rate()
+        self._say_what_may_surprise()
         self._display.begin(self._steps, self._step)
         started, first = time.monotonic(), self._step
         while self._step < self._steps and not self._is_over():
@@ -188,7 +194,7 @@ class _Run:
                 self._callbacks.on_epoch_begin(len(self._history))
             self._update(batches)
             self._display.waited(self._step - first, batches.seconds / (time.monotonic() - started))
-            is_end = self._step % self._steps_of_epoch == 0 or self._step == self._steps
+            is_end = self._step % self._steps_of_epoch == 0 or self._step == self._steps or self._is_over()
             if is_end or self._step % self._execution.checkpoint_steps == 0:
                 self._check_weights()
                 self._end_epoch() if is_end else self._save_state()
@@ -196,8 +202,18 @@ class _Run:
         self._finish()
         return self._history
 
-    def _say_learning_rate(self) -> None:
+    def leave_nothing(self) -> None:
+        """Take away what a run wrote that did not get through its first step, so that another may have the folder."""
+        if self._step == 0 and self._devices.is_first:
+            for name in WRITTEN_FIRST:
+                (self._folder / name).unlink(missing_ok=True)
+            shutil.rmtree(self._folder / journal.EVENTS, ignore_errors=True)
+
+    def _say_what_may_surprise(self) -> None:
         recipe = self._recipe
+        wanted, there = start.frame_rate(recipe.weights), self._data.manifest.settings["fps"]
+        if wanted not in (None, there):
+            self._display.say(f"the records have {there:g} frames per second, the weights were trained on {wanted:g}")
         if recipe.learning_rate_batch not in (None, recipe.clips_per_update):
             self._display.say(
                 f"learning rate {recipe.learning_rate:g} is meant for updates of {recipe.learning_rate_batch} clips: "
@@ -287,10 +303,9 @@ class _Run:
         made, recipe = self._data.manifest, self._recipe
         labels.write(self._folder / labels.FILE_NAME, self._data.class_names)
         write_json(self._folder / RECIPE, recipe.to_json())
-        preparation = Preparation(
+        Preparation(
             recipe.modality, made.settings["fps"], made.settings["short_side"], recipe.size, recipe.network
-        )
-        preparation.write(self._folder)
+        ).write(self._folder)
 
     def _save_network(self, name: str) -> None:
         network = self._trainee.finished()

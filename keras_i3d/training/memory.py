@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import logging
 import os
 import subprocess
@@ -39,23 +41,11 @@ class Available:
     what: str
 
 
-def estimate(
-    network: keras.Model,
-    input_shapes: Mapping[str, tuple[int, ...]] | None,
-    clips: int,
-    optimiser: str = "sgd",
-    policy: str = "float32",
-    *,
-    rematerialise: bool = False,
-    more_slots: int = 0,
-) -> int:
-    """Estimate the bytes of a training step on one device.
+@dataclass(frozen=True)
+class TrainingStep:
+    """A forward and a backward pass on one device.
 
-    In float32 without rematerialisation it is `costs.training_memory`'s. Of layers that compute in 16 bits values take
-    half, but for those of batch norms, which compute in float32. With rematerialisation what goes between blocks is
-    kept, and the inside of one block at a time.
-
-    Args:
+    Attributes:
         network: As it is trained: of `precision.prepared`.
         input_shapes: As in `graph.graph`.
         clips: Of one device and one forward pass.
@@ -64,16 +54,33 @@ def estimate(
         rematerialise: Whether the step is of `rematerialisation.rematerialised`.
         more_slots: Values kept beside each weight besides the optimiser's, for moving averages or accumulated
             gradients.
+    """
+
+    network: keras.Model
+    input_shapes: Mapping[str, tuple[int, ...]] | None
+    clips: int
+    optimiser: str = "sgd"
+    policy: str = "float32"
+    rematerialise: bool = False
+    more_slots: int = 0
+
+
+def estimate(step: TrainingStep) -> int:
+    """Estimate the bytes of a training step.
+
+    In float32 without rematerialisation it is `costs.training_memory`'s. Of layers that compute in 16 bits values take
+    half, but for those of batch norms, which compute in float32. With rematerialisation what goes between blocks is
+    kept, and the inside of one block at a time.
 
     Raises:
         ValueError: As `costs.training_memory` does.
     """
-    memory = costs.training_memory(network, input_shapes, optimiser=optimiser)
-    trainable, _ = costs.parameters(network)
-    fixed = memory.fixed + costs.FLOAT32 * trainable * more_slots
-    if policy != "float32":
+    memory = costs.training_memory(step.network, step.input_shapes, optimiser=step.optimiser)
+    trainable, _ = costs.parameters(step.network)
+    fixed = memory.fixed + costs.FLOAT32 * trainable * step.more_slots
+    if step.policy != "float32":
         fixed += FLOAT16 * trainable
-    return fixed + clips * _per_clip(network, input_shapes, rematerialise)
+    return fixed + step.clips * _per_clip(step.network, step.input_shapes, step.rematerialise)
 
 
 def available() -> Available | None:
@@ -91,39 +98,18 @@ def available() -> Available | None:
     return Available(min([free, *_of_control_groups()]), "are free") if free is not None else None
 
 
-def lines(
-    network: keras.Model,
-    input_shapes: Mapping[str, tuple[int, ...]] | None,
-    clips: int,
-    optimiser: str = "sgd",
-    policy: str = "float32",
-    *,
-    rematerialise: bool = False,
-    more_slots: int = 0,
-    devices: int = 1,
-    there_is: Available | None = None,
-) -> tuple[str, ...]:
+def lines(step: TrainingStep, *, devices: int = 1, there_is: Available | None = None) -> tuple[str, ...]:
     """Return what to say before the first step: the estimate, and remedies where it will not fit.
 
     Args:
-        network: As in `estimate`, and so are the next six.
-        input_shapes: See above.
-        clips: See above.
-        optimiser: See above.
-        policy: See above.
-        rematerialise: See above.
-        more_slots: See above.
+        step: Of one device.
         devices: Number of devices, each with as many clips.
         there_is: By default `available`.
 
     Raises:
         ValueError: As `estimate` does.
     """
-
-    def needed(clips: int, *, again: bool) -> int:
-        return estimate(network, input_shapes, clips, optimiser, policy, rematerialise=again, more_slots=more_slots)
-
-    need = needed(clips, again=rematerialise)
+    need = estimate(step)
     there_is = there_is or available()
     if there_is is None:
         return (f"a step needs about {_gigabytes(need)} of memory",)
@@ -131,19 +117,21 @@ def lines(
     if need <= MARGIN * there_is.size:
         return (first,)
     remedies = [
-        f"--batch-size {fewer * devices} with --accumulation {clips // fewer}"
-        for fewer in _fitting(needed, clips, rematerialise, there_is)
+        f"--batch-size {fewer * devices} with --accumulation {step.clips // fewer}"
+        for fewer in _fitting(step, there_is)
     ]
-    if not rematerialise and rematerialisation.blocks(network):
-        remedies.append(f"--rematerialise (about {_gigabytes(needed(clips, again=True))})")
+    if not step.rematerialise and rematerialisation.blocks(step.network):
+        again = dataclasses.replace(step, rematerialise=True)
+        remedies.append(f"--rematerialise (about {_gigabytes(estimate(again))})")
     remedies += ["fewer --frames", "a smaller --size"]
     return first, f"it will hardly fit; what helps: {', '.join(remedies)}"
 
 
-def _fitting(needed, clips: int, rematerialise: bool, there_is: Available) -> list[int]:
+def _fitting(step: TrainingStep, there_is: Available) -> list[int]:
     """Return the largest divisor of the number of clips that fits, if any does."""
-    fewer = [one for one in range(clips // 2, 0, -1) if clips % one == 0]
-    return [one for one in fewer if needed(one, again=rematerialise) <= MARGIN * there_is.size][:1]
+    fewer = [clips for clips in range(step.clips // 2, 0, -1) if step.clips % clips == 0]
+    fits = (clips for clips in fewer if estimate(dataclasses.replace(step, clips=clips)) <= MARGIN * there_is.size)
+    return list(itertools.islice(fits, 1))
 
 
 def _per_clip(network: keras.Model, input_shapes: Mapping[str, tuple[int, ...]] | None, rematerialise: bool) -> int:

@@ -19,7 +19,7 @@ from keras_i3d.training.options import check, option
 FILE_NAME = "recipe.json"
 OPTIMISERS = ("sgd", "adam")
 SCRATCH, FIXED, FULL = TRANSFERS = ("scratch", "fixed", "full")
-NO_WEIGHTS = "none"
+NO_WEIGHTS, IMAGENET = "none", "imagenet"
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ class Recipe:
             "size": protocol.size,
             "transfer": transfer,
             # the statistics of images do not fit clips, least of all of flow
-            "frozen_batch_norm": transfer == FIXED or (transfer == FULL and self.weights != "imagenet"),
+            "frozen_batch_norm": transfer == FIXED or (transfer == FULL and self.weights != IMAGENET),
         }
         for name, value in usual.items():
             if getattr(self, name) is None:

@@ -10,8 +10,10 @@ from pathlib import Path
 import keras
 from keras import layers
 
+from keras_i3d.clips.preparation import Preparation
 from keras_i3d.models import heads, networks
-from keras_i3d.training.recipe import NO_WEIGHTS, Recipe
+from keras_i3d.protocol import FPS
+from keras_i3d.training.recipe import IMAGENET, NO_WEIGHTS, Recipe
 
 NEW_NORMS = ("Fusion__batch_norm",)  # of layers that are new where the weights are those of Inception-v1
 
@@ -61,6 +63,17 @@ def digest(weights: str) -> str | None:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
+def frame_rate(weights: str) -> float | None:
+    """Return the frames per second of the videos that weights were trained on; None where nothing tells."""
+    if weights in (NO_WEIGHTS, IMAGENET):
+        return None
+    path = Path(weights)
+    if not path.is_file():
+        return FPS  # published
+    preparation = Preparation.read(path.parent)
+    return preparation and preparation.fps
+
+
 def freeze(model: keras.Model, recipe: Recipe) -> None:
     """Keep the layers' weights that a recipe wants kept; those of batch norm with their statistics.
 
@@ -70,7 +83,7 @@ def freeze(model: keras.Model, recipe: Recipe) -> None:
     """
     every = list(_layers(model))
     if recipe.frozen_batch_norm:
-        new = NEW_NORMS if recipe.weights in (NO_WEIGHTS, "imagenet") else ()
+        new = NEW_NORMS if recipe.weights in (NO_WEIGHTS, IMAGENET) else ()
         for layer in every:
             if isinstance(layer, layers.BatchNormalization) and layer.name not in new:
                 layer.trainable = False

@@ -114,18 +114,16 @@ def of_network(
             forward=rematerialisation.rematerialised(model) if execution.rematerialise else None,
             jit_compile=execution.jit_compile,
         )
-    clips = recipe.batch_size // devices.replicas
-    needs = memory.lines(
+    step = memory.TrainingStep(
         model,
         shapes,
-        clips,
+        recipe.batch_size // devices.replicas,
         recipe.optimiser,
         choice.policy,
-        rematerialise=execution.rematerialise,
-        devices=devices.replicas,
+        execution.rematerialise,
         more_slots=(recipe.accumulation > 1) + (recipe.average_momentum > 0),
     )
-    for line in needs:
+    for line in memory.lines(step, devices=devices.replicas):
         display.say(line)
     # what a GPU computes in 16 bits travels to it in 16 bits
     transfer = "float32" if choice.on_cpu else choice.policy.removeprefix("mixed_")
@@ -152,6 +150,10 @@ def of_features(
     data: Data, recipe: Recipe, execution: Execution, devices: Devices, folder: Path, display: Display
 ) -> Trainee:
     """Return what trains a new last layer on fixed features; arguments as in `of_network`."""
+    if execution.precision not in ("auto", "float32") or execution.rematerialise or execution.jit_compile:
+        display.say("fixed features are computed in float32: --precision, --rematerialise and --jit-compile do nothing")
+    if devices.are_several:
+        display.say("fixed features are computed on one device")
     objective = _objective(data, recipe)
     network = start.network(recipe, data.classes, multi_label=data.multi_label)
     body, head = cutting.split(objective.model(network))

@@ -124,6 +124,20 @@ def test_both_streams_get_the_same_crop_and_flip(placed: list[str]) -> None:
     assert sum(flips) / len(flips) == pytest.approx(0.5, abs=0.18)
 
 
+def test_long_records_are_shuffled_in_a_smaller_buffer(numbered: list[str], monkeypatch) -> None:
+    sizes, shuffle = [], tf.data.Dataset.shuffle
+
+    def watched(dataset: tf.data.Dataset, size: int, **options) -> tf.data.Dataset:
+        sizes.append(size)
+        return shuffle(dataset, size, **options)
+
+    monkeypatch.setattr(tf.data.Dataset, "shuffle", watched)
+    for size in (0, 1 << 20, 1 << 25, 1 << 31):
+        chosen = Selection(tuple(numbered), records=15, record_size=size)
+        training_clips(chosen, frames=2, size=16, batch_size=15)
+    assert sizes[1::2] == [128, 128, 32, 1]  # behind the shuffles of the paths
+
+
 def test_without_flips_nothing_is_mirrored(placed: list[str]) -> None:
     for inputs, _ in batches(placed, 4, batch_size=16, augmentation=Augmentation(flips=False)):
         assert (np.diff(inputs["rgb"].mean(axis=(1, 2)), axis=1)[..., 0] > 0).all()

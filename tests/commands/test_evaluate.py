@@ -14,6 +14,8 @@ from keras_i3d.clips import pipeline
 from keras_i3d.commands import evaluation_job
 from keras_i3d.commands.evaluate import evaluate, fuse
 from keras_i3d.commands.evaluation_task import Seeing
+from keras_i3d.errors import RecordError
+from keras_i3d.evaluation import whole_video
 from keras_i3d.evaluation.views import Views
 from keras_i3d.models.c3d import C3D
 from keras_i3d.models.two_stream import TwoStream
@@ -69,6 +71,17 @@ def test_a_flow_network_wants_flow(flow_run_folder, records, tmp_path, capsys) -
     capsys.readouterr()
     assert run(flow_run_folder / "best.keras", tmp_path / "records") == 1
     assert "holds no flow" in capsys.readouterr().err
+
+
+def test_a_label_outside_the_classes_ends_it_at_that_video(run_folder, records, monkeypatch) -> None:
+    def answers(*arguments, **options):
+        yield "a", np.zeros(8, np.float32), np.array(7)
+        yield "b", np.zeros(8, np.float32), np.array(8)
+        raise AssertionError("asked for more")
+
+    monkeypatch.setattr(whole_video, "iterate", answers)
+    with pytest.raises(RecordError, match=r"the label of b is 8, none of 8 classes"):
+        evaluate(run_folder / "best.keras", records)
 
 
 def test_records_of_another_rate_are_refused(run_folder, records, tmp_path, capsys) -> None:

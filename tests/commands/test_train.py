@@ -27,6 +27,9 @@ def test_options_change_a_recipe_file_and_the_summary_names_the_best_epoch(
     best = max(history, key=lambda entry: (entry["val_top1"], -entry["val_loss"]))
     expected = f"best.keras: epoch {best['epoch']} of 2, val top-1 {best['val_top1']:.1%}"
     assert expected in capsys.readouterr().out
+    assert cli.main(["train", *map(str, arguments), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told == {"model": str(run_folder / "best.keras"), "best": best, "history": history}
 
 
 @pytest.mark.parametrize(
@@ -80,7 +83,7 @@ def test_a_wrong_recipe_is_one_line(records, tmp_path, capsys) -> None:
     assert not (tmp_path / "run").exists()
 
 
-def test_damaged_records_are_named(records, tmp_path, capsys) -> None:
+def test_damaged_records_are_named_and_may_be_left_out(records, tmp_path, capsys, monkeypatch) -> None:
     shutil.copytree(records, tmp_path / "records")
     shard = next((tmp_path / "records").glob("train-*"))
     content = shard.read_bytes()
@@ -93,7 +96,11 @@ def test_damaged_records_are_named(records, tmp_path, capsys) -> None:
     assert not (tmp_path / "run").exists()
     shard.write_bytes(content[:99] + bytes([content[99] ^ 255]) + content[100:])
     assert cli.main(train) == 1
-    assert f"{shard}: record 0, counted from 0 (at byte 0): its content is damaged (wrong" in capsys.readouterr().err
+    damage = f"{shard}: record 0, counted from 0 (at byte 0): its content is damaged (wrong"
+    assert damage in capsys.readouterr().err
+    monkeypatch.setattr(start, "network", small_network)
+    assert cli.main([*train, "--on-damage", "skip"]) == 3
+    assert f"left out {damage}" in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_an_output_folder_of_another_run_is_left_alone(run_folder, records, capsys) -> None:
@@ -167,16 +174,20 @@ def test_a_label_outside_the_classes_is_one_line(records, tmp_path, capsys, monk
     names = (records / "labels.txt").read_text().splitlines()
     (tmp_path / "records/labels.txt").write_text("\n".join(names[:5]) + "\n")
     assert train("--records", tmp_path / "records", "--output", tmp_path / "run", *SMALL) == 1
-    assert "5 classes" in capsys.readouterr().err.splitlines()[-1]
+    error = capsys.readouterr().err
+    assert "a record has a label that is none of 5 classes; its labels.txt" in error.splitlines()[-1]
+    assert "looking for its place" not in error  # for nothing: it may take an hour
 
 
 def test_a_named_recipe_trains_a_new_layer_on_a_trained_network(records, run_folder, tmp_path, capsys) -> None:
     weights = run_folder / "last.keras"
     options = ("--recipe", "ucf101-fixed", "--weights", weights, *SMALL, "--epochs", "3", "--feature-clips", "1")
+    options += ("--precision", "bfloat16")
     assert train("--records", records, "--output", tmp_path / "run", *options) == 0
     captured = capsys.readouterr()
     assert "of 3, val top-1 " in captured.out
     assert "computing features" in captured.err
+    assert "fixed features are computed in float32: --precision, " in captured.err
     recipe = Recipe.read(tmp_path / "run/recipe.json")
     assert (recipe.transfer, recipe.epochs, recipe.batch_norm_momentum) == ("fixed", 3, 0.999)
     assert len((tmp_path / "run/steps.csv").read_text().splitlines()) == 1 + 3 * 4

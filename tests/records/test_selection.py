@@ -28,6 +28,7 @@ def test_the_shards_of_a_part_are_found_in_their_order(tmp_path: Path) -> None:
     chosen = select(tmp_path, "train")
     assert chosen.paths == tuple(str(tmp_path / name) for name in names)
     assert (chosen.records, chosen.part, chosen.store, chosen.without_label) == (6, None, "frames", 0)
+    assert chosen.record_size == 3
     assert select(str(tmp_path), "val1").paths == (str(tmp_path / "val-00000-of-00001.tfrecord"),)
 
 

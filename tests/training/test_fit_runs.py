@@ -189,6 +189,23 @@ def test_a_callback_can_end_the_run(records, tiny_recipe, tmp_path) -> None:
     assert (tmp_path / "run/last.keras").is_file() and not (tmp_path / "run/state.h5").exists()
 
 
+def test_a_run_that_fails_in_its_first_step_leaves_the_folder_to_another(records, tiny_recipe, tmp_path) -> None:
+    with pytest.raises(InterruptedError):
+        fit(records, tmp_path / "run", tiny_recipe, callbacks=[At(1, pull_the_plug, before=True)])
+    assert not (tmp_path / "run").exists()
+    fit(records, tmp_path / "run", dataclasses.replace(tiny_recipe, steps=1))
+
+
+def test_a_run_that_a_callback_ends_in_its_first_epoch_is_validated_and_kept(records, tiny_recipe, tmp_path) -> None:
+    def enough(model) -> None:
+        model.stop_training = True
+
+    (entry,) = fit(records, tmp_path / "run", tiny_recipe, callbacks=[At(2, enough)])
+    assert entry["epoch"] == 1 and 0 <= entry["val_top1"] <= 1
+    assert len((tmp_path / "run/steps.csv").read_text().splitlines()) == 1 + 2
+    assert weights_of(tmp_path / "run/best.keras")
+
+
 def test_what_is_kept_is_the_average_of_the_weights(records, tiny_recipe, tmp_path) -> None:
     seen: list[list[np.ndarray]] = []
 

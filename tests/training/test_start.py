@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from keras_i3d.clips.preparation import Preparation
 from keras_i3d.errors import CheckpointMismatch
 from keras_i3d.models import networks
 from keras_i3d.training import start
@@ -45,6 +46,15 @@ def test_the_recipe_decides_dropout_and_batch_norm() -> None:
     assert [layer.rate for layer in model.layers if isinstance(layer, keras.layers.Dropout)] == [0.25]
     assert {layer.momentum for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)} == {0.5}
     assert (model.input.shape, model.output.shape) == ((None, None, 32, 32, 3), (None, 3))
+
+
+def test_weights_tell_the_frame_rate_they_were_trained_on(tmp_path) -> None:
+    assert start.frame_rate("none") is start.frame_rate("imagenet") is None
+    assert start.frame_rate("kinetics") == 25
+    (tmp_path / "best.keras").touch()
+    assert start.frame_rate(str(tmp_path / "best.keras")) is None
+    Preparation("rgb", 12.5, 37, 32).write(tmp_path)
+    assert start.frame_rate(str(tmp_path / "best.keras")) == 12.5
 
 
 def test_many_labels_end_in_a_sigmoid_each() -> None:
