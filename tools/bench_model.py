@@ -1,4 +1,4 @@
-"""Time training steps of a network, and measure their memory: float32 beside mixed precision and rematerialisation.
+"""Time training steps of a network, and measure their memory: mixed precision, rematerialisation, XLA.
 
 Every case runs in a process of its own, which tells its peak memory; then, with --alternate, all cases take turns in
 one process, which tells the ratios of their times. One JSON line per case: medians and ranges in seconds, clips per
@@ -27,8 +27,8 @@ from typing import Any
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # what JAX reserves is not what a step needs
 
-REMATERIALISED = "+rematerialise"
-CASES = [f"{precision}{more}" for precision in ("float32", "bfloat16", "float16") for more in ("", REMATERIALISED)]
+REMATERIALISED, XLA = "+rematerialise", "+xla"  # JAX compiles by XLA anyway
+CASES = [f"{dtype}{more}" for dtype in ("float32", "bfloat16", "float16") for more in ("", REMATERIALISED, XLA)]
 # Operations per second without sparsity, of NVIDIA's data sheets; float32 convolutions run in TF32 by default
 PEAKS = {
     "H200": {"float32": 494.7e12, "bfloat16": 989.4e12, "float16": 989.4e12},
@@ -78,7 +78,7 @@ def alone(case: str, options: argparse.Namespace) -> dict[str, Any]:
         peak_memory = 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
     median = statistics.median(seconds)
     rate = 3 * flops * options.batch_size / median
-    peak = next((peaks.get(case.removesuffix(REMATERIALISED)) for make, peaks in PEAKS.items() if make in name), None)
+    peak = next((peaks.get(dtype_of(case)) for make, peaks in PEAKS.items() if make in name), None)
     return {
         "case": case,
         **setting(options),
@@ -129,7 +129,7 @@ def step(case: str, options: argparse.Namespace) -> tuple[Callable[[], Any], int
         any_length=False,
     )
     flops = costs.flops(network)
-    dtype = case.removesuffix(REMATERIALISED)
+    dtype = dtype_of(case)
     network = precision.prepared(network, precision.POLICIES[dtype], on_cpu=device()[1] is None)
     optimiser = keras.optimizers.SGD(0.01, momentum=0.9)
     if dtype == "float16":
@@ -137,8 +137,7 @@ def step(case: str, options: argparse.Namespace) -> tuple[Callable[[], Any], int
     model = network
     if case.endswith(REMATERIALISED):
         model = Forward(network, rematerialisation.rematerialised(network)).model
-    # XLA on CPUs is far slower than oneDNN
-    jit_compile = "auto" if device()[1] is not None or keras.backend.backend() != "tensorflow" else False
+    jit_compile = case.endswith(XLA) or keras.backend.backend() != "tensorflow"
     model.compile(optimiser, keras.losses.SparseCategoricalCrossentropy(), jit_compile=jit_compile)
     random = np.random.default_rng(0)
     clips = {
@@ -151,6 +150,11 @@ def step(case: str, options: argparse.Namespace) -> tuple[Callable[[], Any], int
     inputs = clips if len(clips) > 1 else next(iter(clips.values()))
     labels = keras.ops.convert_to_tensor(random.integers(0, network.outputs[0].shape[-1], options.batch_size))
     return lambda: model.train_on_batch(inputs, labels), flops
+
+
+def dtype_of(case: str) -> str:
+    """Return what a case computes in."""
+    return case.partition("+")[0]
 
 
 class Forward:

@@ -95,11 +95,10 @@ def of_network(
     if choice.reason:
         display.say(choice.reason)
     objective = _objective(data, recipe)
-    shapes = networks.input_shapes(recipe.network, recipe.modality, frames=recipe.frames, size=recipe.size)
     with devices.strategy.scope():
         network = start.network(recipe, data.classes, multi_label=data.multi_label)
         trained = precision.prepared(
-            network, choice.policy, shapes, on_cpu=choice.on_cpu, synchronized=devices.are_several
+            network, choice.policy, _shapes(recipe), on_cpu=choice.on_cpu, synchronized=devices.are_several
         )
         start.freeze(trained, recipe)
         model = objective.model(trained)
@@ -114,16 +113,7 @@ def of_network(
             forward=rematerialisation.rematerialised(model) if execution.rematerialise else None,
             jit_compile=execution.jit_compile,
         )
-    step = memory.TrainingStep(
-        model,
-        shapes,
-        recipe.batch_size // devices.replicas,
-        recipe.optimiser,
-        choice.policy,
-        execution.rematerialise,
-        more_slots=(recipe.accumulation > 1) + (recipe.average_momentum > 0),
-    )
-    for line in memory.lines(step, devices=devices.replicas):
+    for line in memory.lines(_step(model, recipe, execution, choice.policy, devices), devices=devices.replicas):
         display.say(line)
     # what a GPU computes in 16 bits travels to it in 16 bits
     transfer = "float32" if choice.on_cpu else choice.policy.removeprefix("mixed_")
@@ -180,6 +170,25 @@ def of_features(
         training_batches=lambda first: features.training_batches(passes, recipe, first),
         validation_batches=(lambda: features.validation_batches(val, recipe.batch_size)) if val else None,
         multi_label=data.multi_label,
+    )
+
+
+def _shapes(recipe: Recipe) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of a recipe's clips by the names of the inputs, without the batch."""
+    return networks.input_shapes(recipe.network, recipe.modality, frames=recipe.frames, size=recipe.size)
+
+
+def _step(
+    model: keras.Model, recipe: Recipe, execution: Execution, policy: str, devices: Devices
+) -> memory.TrainingStep:
+    return memory.TrainingStep(
+        model,
+        _shapes(recipe),
+        recipe.batch_size // devices.replicas,
+        recipe.optimiser,
+        policy,
+        execution.rematerialise,
+        more_slots=(recipe.accumulation > 1) + (recipe.average_momentum > 0),
     )
 
 
