@@ -33,8 +33,8 @@ _HOMES = {
     "Recipe": "training.recipe",
     "Execution": "training.execution",
     "fit": "training.fit",
-    "evaluate": "commands.evaluate",
-    "fuse": "commands.evaluate",
+    "evaluate": "evaluation.evaluate",
+    "fuse": "evaluation.evaluate",
     "export": "serving.export",
     "predict": "commands.predict",
 }

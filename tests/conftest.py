@@ -161,3 +161,12 @@ def write_checkpoint(golden):
         return prefix
 
     return write
+
+
+@pytest.fixture(scope="session")
+def models(records, tmp_path_factory) -> dict[str, str]:
+    """Return an RGB and a flow model that answer in no time, by modality."""
+    from small_models import save_small_model
+
+    folder = tmp_path_factory.mktemp("models")
+    return {name: save_small_model(folder / name, records, modality=name) for name in ("rgb", "flow")}

@@ -35,7 +35,7 @@ ARROWS = {
     "clips": {"records", "video"},
     "training": {"models", "clips", "records", "evaluation"},  # average precision, on multi-label data
     "finished_model": {"models", "checkpoints", "clips"},
-    "evaluation": set(),
+    "evaluation": {"finished_model", "checkpoints", "clips", "records", "datasets", "figures", "quiet"},
     "serving": {"finished_model", "clips"},
     "figures": set(),
     "quiet": set(),

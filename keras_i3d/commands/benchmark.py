@@ -28,9 +28,10 @@ from pathlib import Path
 from typing import Any
 
 from keras_i3d import quiet
-from keras_i3d.commands import evaluate, train
+from keras_i3d.commands import train
 from keras_i3d.datasets.dataset import split_name
 from keras_i3d.evaluation import paper
+from keras_i3d.evaluation.evaluate import evaluate, fuse
 from keras_i3d.evaluation.paper import FIXED, FULL, ORIGINAL
 from keras_i3d.records import manifest, selection
 from keras_i3d.training.named_recipes import named
@@ -211,7 +212,7 @@ def _run(experiment: Experiment, arguments: argparse.Namespace, folder: Path, sp
         train.train(arguments.records, run_folder, experiment.recipe, description=experiment.name)
         model = str(run_folder / "best.keras")
     evaluated = folder / f"{experiment.name}-test"
-    evaluate.evaluate(model, arguments.records, split=split, output=evaluated)
+    evaluate(model, arguments.records, split=split, output=evaluated)
     keras.backend.clear_session()
     gc.collect()
     return evaluated
@@ -223,7 +224,7 @@ def _lines(predictions: dict[tuple[str, str], list[Path]], arguments: argparse.N
         if len(of_streams) > 1:
             of_streams[BOTH] = [path for paths in of_streams.values() for path in paths]
         for modality, paths in of_streams.items():
-            result = evaluate.fuse(paths)
+            result = fuse(paths)
             row = _of_paper(transfer, arguments)
             value = row.values.get(modality) if row else None
             yield Line(

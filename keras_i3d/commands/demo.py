@@ -23,9 +23,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_i3d import __version__, progress, quiet
-from keras_i3d.commands import evaluate, make_tfrecords, predict, train
+from keras_i3d.commands import make_tfrecords, predict, train
 from keras_i3d.datasets import folder as class_folders
 from keras_i3d.errors import DatasetError
+from keras_i3d.evaluation.evaluate import evaluate
 from keras_i3d.records import making
 from keras_i3d.records.manifest import Manifest
 from keras_i3d.records.settings import RecordSettings
@@ -34,8 +35,8 @@ from keras_i3d.training.recipe import Recipe
 from keras_i3d.whole_file import write_json
 
 if TYPE_CHECKING:
-    from keras_i3d.commands.evaluate import Evaluation
     from keras_i3d.commands.predict import Prediction
+    from keras_i3d.evaluation.result import Evaluation
     from keras_i3d.figures.report import Example
 
 # Small enough for two cores and a quarter of an hour. The classes name directions, so nothing is mirrored.
@@ -137,7 +138,7 @@ def _train_and_evaluate(name: str, folder: Path, recipe: Recipe) -> Outcome:
     run_folder, started = folder / recipe.time_plan, time.monotonic()
     history = train.train(folder / "records", run_folder, recipe, description=f"training {name}")
     seconds = time.monotonic() - started
-    evaluation = evaluate.evaluate(run_folder / "best.keras", folder / "records", split="test")
+    evaluation = evaluate(run_folder / "best.keras", folder / "records", split="test")
     return Outcome(history, evaluation, load_model(run_folder / "best.keras").count_params(), seconds)
 
 

@@ -15,36 +15,8 @@ import numpy as np
 import tensorflow as tf
 
 from keras_i3d.errors import KerasI3DError
-from keras_i3d.evaluation.answers import Answers
 
 Answer = tuple[str, np.ndarray, np.ndarray]  # id, logits (classes,), label
-
-
-def answer(
-    logits_network: keras.Model,
-    videos: tf.data.Dataset,
-    *,
-    windows: Mapping[str, int] | None = None,
-    parts: int = 1,
-    on_video: Callable[[], None] = lambda: None,
-) -> Answers:
-    """Run a network over videos, one at a time; arguments as in `iterate`.
-
-    Args:
-        logits_network: As in `iterate`.
-        videos: As in `iterate`.
-        windows: As in `iterate`.
-        parts: As in `iterate`.
-        on_video: Called after each video.
-    """
-    ids, logits, truth = [], [], []
-    for video_id, of_video, label in iterate(logits_network, videos, windows=windows, parts=parts):
-        ids.append(video_id)
-        logits.append(of_video)
-        truth.append(label)
-        on_video()
-    classes = logits_network.outputs[0].shape[-1]
-    return Answers(tuple(ids), np.reshape(logits, (-1, classes)).astype(np.float32), np.array(truth))
 
 
 def iterate(

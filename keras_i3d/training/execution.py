@@ -23,7 +23,9 @@ class Execution:
         "float32, bfloat16 or float16 (both mixed: the weights stay float32); auto takes bfloat16 or float16 on GPUs "
         "that are fast in it, float32 elsewhere",
     )
-    jit_compile: bool = option(False, "let XLA compile the steps: can help on GPUs; on CPUs I3D takes five times as long")
+    jit_compile: bool = option(
+        False, "let XLA compile the steps: can help on GPUs; on CPUs I3D takes five times as long"
+    )
     rematerialise: bool = option(
         False, "compute the inside of each block again for the gradients: less memory, more time"
     )

@@ -13,6 +13,7 @@ def arguments(records, output, dataset: str = "own", *more: str) -> list[str]:
     return ["benchmark", dataset, "--records", str(records), "--output", str(output), *settings, *more]
 
 
+@pytest.mark.slow
 def test_a_network_is_trained_tested_and_stands_beside_the_paper(records, tmp_path, capsys) -> None:
     call = arguments(records, tmp_path / "out", "hmdb51", "--transfers", "original", "--streams", "rgb")
     assert cli.main([*call, "--start", "none"]) == 0

@@ -10,6 +10,7 @@ from keras_i3d.clips import pipeline
 from keras_i3d.datasets.folder import read_folder
 from keras_i3d.errors import KerasI3DError
 from keras_i3d.evaluation import whole_video
+from keras_i3d.evaluation.answers import Answers
 from keras_i3d.models.c3d import C3D
 from keras_i3d.models.convnet_lstm import ConvNetLSTM
 from keras_i3d.models.i3d import I3D
@@ -21,15 +22,19 @@ from keras_i3d.video import decode
 SIZE = 16
 
 
+def answer(logits_network: keras.Model, videos: tf.data.Dataset, **options) -> Answers:
+    ids, logits, truth = zip(*whole_video.iterate(logits_network, videos, **options), strict=True)
+    return Answers(ids, np.array(logits), np.array(truth))
+
+
 @pytest.mark.parametrize("modality", ["rgb", pytest.param("flow", marks=[pytest.mark.slow, pytest.mark.by_hand])])
 def test_the_answer_is_the_mean_over_time_of_the_whole_videos_logits(
     run_folder, flow_run_folder, records, motion_folder, modality
 ) -> None:
     finished = finished_model.load({"rgb": run_folder, "flow": flow_run_folder}[modality] / "best.keras")
     videos = pipeline.whole_videos(select(records, "test"), size=32, modalities=(modality,))
-    done = []
-    answers = whole_video.answer(finished.logits_network(), videos, on_video=lambda: done.append(1))
-    assert len(done) == len(answers.ids) == 8
+    answers = answer(finished.logits_network(), videos)
+    assert len(answers.ids) == 8
     for (inputs, label, video_id), logits, truth, name in zip(
         videos, answers.logits, answers.truth, answers.ids, strict=True
     ):
@@ -73,7 +78,7 @@ def enlivened(model: keras.Model) -> keras.Model:
 def test_a_network_of_fixed_clips_gives_the_mean_of_its_windows() -> None:
     network = enlivened(C3D(input_shape=(4, SIZE, SIZE, 3), classes=3, classifier_activation=None))
     videos = videos_of(4, 12, 8)
-    answers = whole_video.answer(network, videos, windows={"rgb": 4})
+    answers = answer(network, videos, windows={"rgb": 4})
     assert (answers.ids, answers.truth.tolist()) == (("video 0", "video 1", "video 2"), [0, 1, 2])
     for (inputs, _, _), logits in zip(videos, answers.logits, strict=True):
         windows = [network(inputs["rgb"][None, start : start + 4])[0] for start in range(0, len(inputs["rgb"]), 4)]
@@ -122,7 +127,7 @@ def test_views_give_the_mean_of_every_window_and_crop(records, crops: int) -> No
     network = small_network(32)
     chosen = select(records, "test")
     views = pipeline.video_views(chosen, views=(2, crops), frames=4, size=32)
-    answers = whole_video.answer(network, views, parts=2)
+    answers = answer(network, views, parts=2)
     assert answers.ids == tuple(str(name, "utf-8") for *_, name in list(views.as_numpy_iterator())[::2])
     for number, record in enumerate(contents.read(chosen.paths[0])):
         jpegs = contents.pictures_of(record.example, schema.RGB_FRAMES)
@@ -142,7 +147,7 @@ def test_views_give_the_mean_of_every_window_and_crop(records, crops: int) -> No
 def test_labels_of_any_number_stay_as_they_are() -> None:
     network = small_network(SIZE)
     videos = videos_of(2, 3).map(lambda inputs, label, name: (inputs, tf.one_hot(label, 3), name))
-    answers = whole_video.answer(network, videos)
+    answers = answer(network, videos)
     assert answers.multi_label
     assert answers.truth.tolist() == [[1, 0, 0], [0, 1, 0]]
 
@@ -151,7 +156,7 @@ def test_a_video_that_does_not_fit_into_memory_is_named() -> None:
     source = keras.Input((None, SIZE, SIZE, 3), name="rgb")
     network = keras.Model(source, keras.layers.GlobalAveragePooling3D()(Exhausting()(source)))
     with pytest.raises(KerasI3DError, match="video 0: its 1 clips of 7 frames do not fit into memory at once; fewer"):
-        whole_video.answer(network, videos_of(7))
+        answer(network, videos_of(7))
 
 
 class Exhausting(keras.layers.Layer):
@@ -167,8 +172,8 @@ class Exhausting(keras.layers.Layer):
 def test_windows_of_both_streams_belong_together() -> None:
     network = enlivened(TwoStream(input_shape=(None, SIZE, SIZE), classes=3, classifier_activation=None))
     videos = videos_of(3, 1, flow=10)
-    whole = whole_video.answer(network, videos)
-    in_windows = whole_video.answer(network, videos, windows={"rgb": 1, "flow": 10})
+    whole = answer(network, videos)
+    in_windows = answer(network, videos, windows={"rgb": 1, "flow": 10})
     assert whole.logits.std() > 1e-3
     # this network averages its snapshots, so one at a time gives the same
     np.testing.assert_allclose(in_windows.logits, whole.logits, atol=1e-5)
@@ -177,7 +182,7 @@ def test_windows_of_both_streams_belong_together() -> None:
 def test_a_recurrent_network_sees_every_frame_of_videos_of_any_length() -> None:
     network = enlivened(ConvNetLSTM(input_shape=(None, SIZE, SIZE, 3), classes=3, classifier_activation=None))
     videos = videos_of(5, 1, 30)
-    answers = whole_video.answer(network, videos)
+    answers = answer(network, videos)
     for (inputs, _, _), logits in zip(videos, answers.logits, strict=True):
         literal = network(inputs["rgb"][None])[0]
         np.testing.assert_allclose(logits, literal, atol=1e-5)  # traced against eager

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from small_models import save_small_model
 
-from keras_i3d.commands.evaluate import evaluate
-from keras_i3d.commands.evaluation_job import Job
-from keras_i3d.commands.evaluation_task import Seeing
 from keras_i3d.datasets.dataset import LabelledClip, VideoDataset
 from keras_i3d.errors import RecordError
+from keras_i3d.evaluation.evaluate import evaluate
+from keras_i3d.evaluation.job import Job
+from keras_i3d.evaluation.task import Seeing
 from keras_i3d.evaluation.views import Views
 from keras_i3d.records.making import make_tfrecords
 from keras_i3d.records.settings import RecordSettings

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_i3d import progress, quiet, streams
-from keras_i3d.commands.evaluation_task import Asked, Seeing, Task, Videos
 from keras_i3d.datasets.dataset import parse_split, split_name
 from keras_i3d.errors import RecordError
 from keras_i3d.evaluation import predictions
 from keras_i3d.evaluation.fusion import checked_weights, unlike
 from keras_i3d.evaluation.predictions import Stream
 from keras_i3d.evaluation.result import Evaluation
+from keras_i3d.evaluation.task import Asked, Seeing, Task, Videos
 from keras_i3d.records import manifest, selection
 from keras_i3d.records.damage import ON_DAMAGE
 from keras_i3d.records.manifest import Manifest

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from small_models import save_small_model
 
-from keras_i3d.commands import evaluation_task
-from keras_i3d.commands.evaluate import evaluate
 from keras_i3d.datasets.dataset import LabelledClip, VideoDataset
 from keras_i3d.errors import ModelFileError, RecordError
+from keras_i3d.evaluation import task
+from keras_i3d.evaluation.evaluate import evaluate
 from keras_i3d.evaluation.views import Views
 from keras_i3d.records.making import make_tfrecords
 from keras_i3d.records.settings import RecordSettings
@@ -39,9 +39,9 @@ def test_without_a_recipe_a_view_has_the_papers_frames(model: str, records: Path
     copy = Path(shutil.copytree(Path(model).parent, tmp_path / "run")) / "best.keras"
     if recipe:
         (copy.parent / "recipe.json").write_text(recipe)
-    asked = evaluation_task.Asked(str(copy))
-    views = evaluation_task.Seeing(views=Views(2, 1))
-    assert evaluation_task._view_frames(asked, asked.load(), views) == 64
+    asked = task.Asked(str(copy))
+    views = task.Seeing(views=Views(2, 1))
+    assert task._view_frames(asked, asked.load(), views) == 64
 
 
 def test_a_network_of_fixed_clips_takes_views_of_these_alone(records: Path, tmp_path: Path) -> None:
@@ -53,11 +53,11 @@ def test_a_network_of_fixed_clips_takes_views_of_these_alone(records: Path, tmp_
 
 def test_answers_are_kept_while_the_work_goes_on(model: str, records: Path, tmp_path: Path, monkeypatch) -> None:
     for name in ("SECONDS_BETWEEN_SAVES", "_LEAST_WORK"):
-        monkeypatch.setattr(evaluation_task, name, 0)
+        monkeypatch.setattr(task, name, 0)
     written = []
-    write = evaluation_task.predictions.Predictions.write
+    write = task.predictions.Predictions.write
     monkeypatch.setattr(
-        evaluation_task.predictions.Predictions,
+        task.predictions.Predictions,
         "write",
         lambda self, path: (written.append((path.name, len(self.answers.ids))), write(self, path)),
     )

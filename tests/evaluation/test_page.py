@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from keras_i3d.commands import evaluation_page
 from keras_i3d.errors import MissingDependency
+from keras_i3d.evaluation import page as of_page
 from keras_i3d.evaluation.answers import Answers
 from keras_i3d.evaluation.predictions import Stream, combined
 from keras_i3d.evaluation.result import Evaluation
@@ -33,7 +33,7 @@ def evaluation(records: Path, *splits: str, models=("run/best.keras",)) -> Evalu
 
 
 def page(tmp_path: Path, *arguments) -> str:
-    evaluation_page.write(tmp_path / "report.html", *arguments)
+    of_page.write(tmp_path / "report.html", *arguments)
     return (tmp_path / "report.html").read_text("utf-8")
 
 
@@ -54,7 +54,7 @@ def test_the_wrongest_videos_are_shown_with_frames_from_the_records(records: Pat
 def test_the_frames_are_those_of_the_video(records: Path) -> None:
     said = evaluation(records)
     wanted = {name for name, truth in zip(said.answers.ids, said.answers.truth, strict=True) if truth >= 6}
-    pictures = evaluation_page._pictures(records, "test", wanted)
+    pictures = of_page._pictures(records, "test", wanted)
     assert set(pictures) == wanted
     assert {frames.shape for frames in pictures.values()} == {(8, 37, 37, 3)}
     one, other = pictures.values()
@@ -63,13 +63,13 @@ def test_the_frames_are_those_of_the_video(records: Path) -> None:
 
 def test_only_the_shards_that_hold_the_videos_are_read(records: Path, monkeypatch) -> None:
     read = []
-    contents_read = evaluation_page.contents.read
-    monkeypatch.setattr(evaluation_page.contents, "read", lambda path: read.append(path) or contents_read(path))
+    contents_read = of_page.contents.read
+    monkeypatch.setattr(of_page.contents, "read", lambda path: read.append(path) or contents_read(path))
     (name, *_) = evaluation(records, "train").answers.ids
-    assert set(evaluation_page._pictures(records, "train", {name})) == {name}
+    assert set(of_page._pictures(records, "train", {name})) == {name}
     assert len(read) == 1 and len(select(records, "train").paths) == 2
-    assert evaluation_page._pictures(records, "train", {"unheard of"}) == {}
-    assert evaluation_page._pictures(records, "train", set()) == {}
+    assert of_page._pictures(records, "train", {"unheard of"}) == {}
+    assert of_page._pictures(records, "train", set()) == {}
     assert len(read) == 1
 
 
@@ -117,7 +117,7 @@ def test_what_was_left_out_is_said(records: Path, tmp_path: Path) -> None:
 
 def test_probabilities_are_those_of_the_sum(records: Path, tmp_path: Path) -> None:
     said = evaluation(records)
-    video = evaluation_page._video(said.answers, int(np.argmax(said.answers.truth == 7)), said.class_names, {})
+    video = of_page._video(said.answers, int(np.argmax(said.answers.truth == 7)), said.class_names, {})
     odds = np.exp(4.0)
     assert video.answers[0] == (said.class_names[0], pytest.approx(odds / (odds + 7)))
     assert json.dumps(video.answers)
