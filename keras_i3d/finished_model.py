@@ -15,12 +15,11 @@ import keras
 from keras_i3d import labels, streams
 from keras_i3d.checkpoints import catalogue, download
 from keras_i3d.clips.preparation import Preparation
-from keras_i3d.clips.transforms import short_side_for
 from keras_i3d.errors import ModelFileError
 from keras_i3d.models import networks
 from keras_i3d.models.i3d import I3D, SIZE
 from keras_i3d.models.saved import load_model
-from keras_i3d.protocol import FPS, Frames, Protocol
+from keras_i3d.protocol import FPS, Frames, Protocol, short_side_for
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ class Bar:
 
     def log(self, text: str) -> None:
         """Write a line that stays, above the bar; also where there is no terminal."""
-        self._progress.console.print(text, highlight=False)
+        self._progress.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def set_total(self, total: int) -> None:
         """Say how many steps there are, once that is known."""
@@ -65,11 +65,11 @@ def bar(description: str, total: int | None = None) -> Iterator[Bar]:
         total: Number of steps, or None where it is not known.
     """
     columns: tuple[ProgressColumn, ...] = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=12),
         MofNCompleteColumn(),
         TimeRemainingColumn(compact=True, elapsed_when_finished=True),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", markup=False),
     )
     progress = Progress(*columns, console=Console(stderr=True))
     try:

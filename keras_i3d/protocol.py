@@ -1,4 +1,4 @@
-"""Which frames of a video a network sees in training and in testing, as data. Imports no part of the package.
+"""Which frames of a video a network sees in training and in testing, and how large. Imports no part of the package.
 
 All numbers count frames of a video at 25 per second. Source: Carreira & Zisserman 2017 (arXiv v3), section 2 and
 table 1.
@@ -55,3 +55,8 @@ class Protocol:
     def period(self) -> int:
         """Frames of the video after which all streams begin anew: what a clip of whole frames is a multiple of."""
         return math.lcm(*(frames.step for frames in self.streams.values()))
+
+
+def short_side_for(size: int) -> int:
+    """Return the short side that frames are resized to before a crop of `size`: size x 256 / 224, as in the paper."""
+    return int(size * 256 / 224 + 0.5)

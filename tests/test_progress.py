@@ -15,6 +15,16 @@ def test_a_bar_counts_and_writes_to_standard_error_alone(capsys) -> None:
     assert "a line that stays" in captured.err
 
 
+def test_a_line_is_neither_wrapped_nor_taken_for_markup(capsys) -> None:
+    line = "from [/b]/best.keras " + 30 * "a long line "
+    with progress.bar("of [/b]/best.keras", total=2) as bar:
+        bar.log(line)
+        bar.note("[/b]")
+        bar.advance()
+    written = capsys.readouterr().err
+    assert line.rstrip() in written and "of [/b]/best.keras" in written
+
+
 def test_a_total_may_come_later(capsys) -> None:
     with progress.bar("steps") as bar:
         bar.set_total(7)

@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from keras_i3d.protocol import FPS, Frames, Protocol
+from keras_i3d.protocol import FPS, Frames, Protocol, short_side_for
 
 SNAPSHOTS = {"rgb": Frames(step=10, offset=5), "flow": Frames()}
 
@@ -37,3 +37,11 @@ def test_frames_are_counted_at_25_per_second() -> None:
 def test_the_module_needs_nothing() -> None:
     script = "import sys, keras_i3d.protocol; assert not {'keras', 'tensorflow', 'numpy'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+@pytest.mark.parametrize(
+    ("size", "short_side"), [(224, 256), (112, 128), (64, 73), (32, 37), (28, 32), (299, 342), (1, 1), (3, 3), (4, 5)]
+)
+def test_the_short_side_keeps_the_ratio_of_the_paper(size: int, short_side: int) -> None:
+    assert short_side_for(size) == short_side
+    assert all(short_side_for(smaller) >= smaller for smaller in range(1, size))

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from keras_i3d import streams
 from keras_i3d.clips import transforms
+from keras_i3d.protocol import short_side_for
 from keras_i3d.records import schema
 from keras_i3d.video.flow import from_stored
 
@@ -58,7 +59,7 @@ class Strip:
         Returns:
             float32 tensor of shape (time, size, size, channels) in [-1, 1].
         """
-        short_side = transforms.short_side_for(size) if short_side is None else short_side
+        short_side = short_side_for(size) if short_side is None else short_side
         mirrored = tf.convert_to_tensor(mirrored)
 
         def finished(frames: Any) -> Any:
@@ -108,7 +109,7 @@ class Strip:
         sides = tf.image.extract_jpeg_shape(chosen[0])[:2]
         fits = tf.debugging.assert_equal(
             tf.reduce_min(sides),
-            transforms.short_side_for(size),
+            short_side_for(size),
             "another short side than the records are said to have",
         )
         with tf.control_dependencies([fits]):

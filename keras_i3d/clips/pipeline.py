@@ -16,6 +16,7 @@ from keras_i3d.clips import examples, sampling, shard_files, transforms
 from keras_i3d.clips.augmentation import Augmentation, relit
 from keras_i3d.clips.decoding import Strip
 from keras_i3d.clips.examples import Streams
+from keras_i3d.protocol import short_side_for
 from keras_i3d.records import schema
 from keras_i3d.records.damage import Damage
 from keras_i3d.records.selection import Selection
@@ -81,7 +82,7 @@ def training_clips(
     """
     taken, selection = examples.taken(modalities), _selected(shards)
     mine, label_classes = _slice(part, batch_size), examples.label_classes(selection, classes)
-    least, most = augmentation.short_sides(transforms.short_side_for(size), size)
+    least, most = augmentation.short_sides(short_side_for(size), size)
     as_bytes = least == most == short_side and selection.store == "frames" and not augmentation.changes_light
     left_out = _left_out(selection, without)
     examples.check_dtype(transfer_dtype)
@@ -153,7 +154,7 @@ def centre_clips(
     """
     taken, selection = examples.taken(modalities), _selected(shards)
     mine, label_classes = _slice(part, batch_size), examples.label_classes(selection, classes)
-    as_bytes = short_side == transforms.short_side_for(size) and selection.store == "frames"
+    as_bytes = short_side == short_side_for(size) and selection.store == "frames"
     examples.check_dtype(transfer_dtype)
 
     def filled(window: tf.data.Dataset) -> tf.data.Dataset:

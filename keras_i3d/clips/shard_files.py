@@ -134,7 +134,7 @@ def reading(
         if isinstance(error, tf.errors.DataLossError | tf.errors.InvalidArgumentError):
             found = _damage(selections, modalities, error)
             said = f"{folder}: a record is damaged, or is none of this package ({first_line(error)})"
-            raise RecordError(str(found or said)) from error
+            raise RecordError(f"{found}; --on-damage skip leaves it out" if found else said) from error
         raise
 
 

@@ -11,19 +11,10 @@ from typing import Any
 import tensorflow as tf
 
 from keras_i3d import streams
+from keras_i3d.protocol import short_side_for
 from keras_i3d.streams import FLOW_BOUND
 
 CENTRE = (0.5, 0.5)  # place of the crop in tests
-
-
-def short_side_for(size: int) -> int:
-    """Return the short side that frames are resized to before a crop of `size`: size x 256 / 224."""
-    return int(size * 256 / 224 + 0.5)
-
-
-def size_for(short_side: int) -> int:
-    """Return the crop that belongs to a short side: the inverse of `short_side_for`."""
-    return max(1, int(short_side * 224 / 256 + 0.5))
 
 
 def cut(frames: Any, size: int, modality: str, place: Any, short_side: Any) -> Any:

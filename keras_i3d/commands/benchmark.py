@@ -184,14 +184,24 @@ def _value(name: str, text: str) -> Any:
 
 
 def _check(experiments: Sequence[Experiment], records: str | os.PathLike, made: manifest.Manifest, part: str) -> None:
-    """Find what the records lack before hours of training."""
+    """Find what the records lack, and weights that cannot be used, before hours of training."""
+    import keras
+
+    from keras_i3d.training import start
     from keras_i3d.training.data import Data
 
+    loaded = set()
     for experiment in experiments:
         selection.check_fits(records, made, modality=experiment.stream)
         selection.select(records, f"{part}{experiment.split}")
-        if experiment.recipe is not None:
-            Data(records, experiment.recipe)
+        recipe = experiment.recipe
+        if recipe is None:
+            continue
+        classes = Data(records, recipe).classes
+        if recipe.weights != NO_WEIGHTS and (recipe.weights, recipe.modality) not in loaded:
+            start.network(recipe, classes, multi_label=made.multi_label)
+            keras.backend.clear_session()
+            loaded.add((recipe.weights, recipe.modality))
 
 
 def _tested_part(made: manifest.Manifest) -> str:
@@ -250,7 +260,8 @@ def _of_paper(transfer: str, arguments: argparse.Namespace) -> paper.Row | None:
 
 def _table(lines: Sequence[Line], arguments: argparse.Namespace, tested: Sequence[str]) -> Iterator[str]:
     yield f"{arguments.dataset}: top-1 on the whole videos of {', '.join(tested)}"
-    yield f"{'transfer':10}{'stream':8}{'top-1':>8}{'paper':>8}"
+    paper_too = "" if all(line.paper is None for line in lines) else f"{'paper':>8}"
+    yield f"{'transfer':10}{'stream':8}{'top-1':>8}{paper_too}"
     for line in lines:
         beside = "" if line.paper is None else f"{line.paper:8.1%}  (table {line.table})"
         yield f"{line.transfer:10}{line.modality:8}{line.top1:8.1%}{beside}"

@@ -263,18 +263,20 @@ def _verify(arguments: argparse.Namespace) -> int:
     return 1 if found else 0
 
 
-def report_skipped(made: Manifest) -> int:
-    """List the clips that could not be written on standard error; returns the exit code that says so."""
+RETRY = "--retry-skipped tries what was skipped again, with other limits or --keep-truncated if need be"
+
+
+def report_skipped(made: Manifest, *, hint: str = RETRY) -> int:
+    """List the clips that could not be written on standard error, and a hint; returns the exit code that says so."""
     for title, pairs in (
         ("skipped", made.skipped),
         ("kept although damaged:", made.damaged),
         ("missing", made.missing),
     ):
         for clip, reason in pairs[:SHOWN_SKIPPED]:
-            print(f"{title} {clip}: {reason}", file=sys.stderr)
+            print(f"{title} {clip}: {reason.removeprefix(f'{clip}: ')}", file=sys.stderr)
         if len(pairs) > SHOWN_SKIPPED:
             print(f"{title} {len(pairs) - SHOWN_SKIPPED} more, all of which manifest.json names", file=sys.stderr)
-    if made.skipped:
-        hint = "--retry-skipped tries what was skipped again, with other limits or --keep-truncated if need be"
+    if made.skipped and hint:
         print(hint, file=sys.stderr)
     return exit_codes.SKIPPED if made.skipped or made.missing or made.damaged else 0

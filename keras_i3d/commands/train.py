@@ -25,8 +25,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from keras_i3d import exit_codes, quiet
+from keras_i3d import exit_codes, quiet, storage
 from keras_i3d.commands import make_tfrecords
+from keras_i3d.errors import DatasetError
+from keras_i3d.protocol import short_side_for
 from keras_i3d.records.manifest import Manifest
 from keras_i3d.run_folder import CLAIM
 from keras_i3d.training.execution import Execution
@@ -78,7 +80,9 @@ def run(arguments: argparse.Namespace) -> int:
         names = {"val_map": "val mAP", "val_top1": "val top-1", "top1": "training top-1"}
         measure = next(name for name in names if name in best)
         print(f"{model}: epoch {best['epoch']:.0f} of {len(history)}, {names[measure]} {best[measure]:.1%}")
-    return max(_report_left_out(model.parent), make_tfrecords.report_skipped(made) if made else exit_codes.DONE)
+    return max(
+        _report_left_out(model.parent), make_tfrecords.report_skipped(made, hint="") if made else exit_codes.DONE
+    )
 
 
 def _report_left_out(run_folder: Path) -> int:
@@ -135,11 +139,12 @@ def _recipe(start: str | None, given: dict[str, Any]) -> Recipe:
 
 def _records_of(videos: str, output: str, recipe: Recipe, *, multi_label: bool) -> tuple[Path, Manifest]:
     """Make records of a folder or table of videos beside the run folder; records that are there are kept."""
-    from keras_i3d.clips.transforms import short_side_for
     from keras_i3d.datasets import read_folder, read_table
     from keras_i3d.records import making
     from keras_i3d.records.settings import RecordSettings
 
+    if not storage.exists(videos):
+        raise DatasetError(f"{videos}: is not there; --videos takes a folder with one folder per class, or a CSV table")
     is_folder = Path(videos).is_dir()
     if is_folder and multi_label:
         raise ValueError(f"multi-label needs a CSV: in a folder of classes, as {videos} is, a video has one label")

@@ -73,7 +73,7 @@ def evaluate(
 
 
 def fuse(
-    predictions: Sequence[str | os.PathLike],
+    predictions: str | os.PathLike | Sequence[str | os.PathLike],
     *,
     weights: Sequence[float] | None = None,
     records: str | os.PathLike | None = None,
@@ -82,8 +82,8 @@ def fuse(
     """Sum the logits of earlier evaluations, needing neither the models nor TensorFlow.
 
     Args:
-        predictions: Output folders of `evaluate`, or their ``predictions.npz`` files. Those of one split are summed;
-            several splits are averaged.
+        predictions: Output folders of `evaluate`, or their ``predictions.npz`` files; or one. Those of one split are
+            summed; several splits are averaged.
         weights: Factors, one for each of `predictions`, by default 1.
         records: Folder of the records, for pictures in the report.
         output: As in `evaluate`.
@@ -93,7 +93,10 @@ def fuse(
         RecordError: A file cannot be read.
         OutputFolderError: The output folder holds something else.
     """
-    paths = [Path(path) for path in predictions]
+    several = [predictions] if isinstance(predictions, str | os.PathLike) else predictions
+    paths = [Path(path) for path in several]
+    if not paths:
+        raise ValueError("predictions must be at least one folder or file, got none")
     evaluation = fusion.fuse(paths, weights)
     if output is None:
         return evaluation

@@ -48,7 +48,12 @@ class Damage:
     reason: str
 
     def __str__(self) -> str:
-        return f"{self.shard}: record {self.place}, counted from 0 (at byte {self.offset}): {self.reason}"
+        return f"{self.shard}: {self.what}"
+
+    @property
+    def what(self) -> str:
+        """All but the shard, in words."""
+        return f"record {self.place}, counted from 0 (at byte {self.offset}): {self.reason}"
 
 
 @dataclass(frozen=True)
@@ -93,6 +98,8 @@ def scan(
             _log.warning("damaged: %s", damage[-1])
         intact += verdict == ""
         on_record()
+    if intact < selection.records:
+        _log.warning("%d of %d records are left out", selection.records - intact, selection.records)
     return Scan(tuple(damage), intact)
 
 

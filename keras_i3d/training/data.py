@@ -48,12 +48,19 @@ class Data:
         for modality in self._protocol.modalities:
             selection.check_fits(records, self.manifest, modality=modality)
         self.class_names = labels.read(storage.join(records, labels.FILE_NAME))
+        known = self.manifest.dataset["classes"]
+        if len(self.class_names) != known:
+            raise RecordError(
+                f"{records}: labels.txt has {len(self.class_names)} classes, the manifest {known}; the same "
+                "`make-tfrecords` again writes it anew"
+            )
         self.damage: tuple[Damage, ...] = ()
         self.train = self._selected(recipe.split, on_damage)
         if self.batches < 1 or self.train.records < recipe.clips_per_update:
             raise RecordError(
-                f"{records}: split {recipe.split!r} has {self.train.records} clips, fewer than one update of "
-                f"{recipe.clips_per_update}"
+                f"{records}: split {recipe.split!r} has {self.train.records} clips, fewer than the "
+                f"{recipe.clips_per_update} of one update (--batch-size {recipe.batch_size} x --accumulation "
+                f"{recipe.accumulation})"
             )
         val = recipe.split.replace("train", "val")
         self.val = self._selected(val, on_damage) if selection.has(self.manifest, val) else None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from keras_i3d.errors import TrainingError
+
 
 def repeat_exactly() -> None:
     """Let equal runs of this program on this machine give equal bits, before TensorFlow has computed anything.
@@ -13,11 +15,17 @@ def repeat_exactly() -> None:
     time, on all threads, does.
 
     Raises:
-        RuntimeError: TensorFlow has computed something in this process already.
+        TrainingError: TensorFlow has computed something in this process already.
     """
-    tf.config.experimental.enable_op_determinism()
     if tf.config.threading.get_inter_op_parallelism_threads() != 1:
-        tf.config.threading.set_inter_op_parallelism_threads(1)
+        try:
+            tf.config.threading.set_inter_op_parallelism_threads(1)
+        except RuntimeError as error:
+            raise TrainingError(
+                "a run can be repeatable only if nothing was computed by TensorFlow before it: let it be the first of "
+                "its process, or call keras_i3d.training.determinism.repeat_exactly() at its beginning"
+            ) from error
+    tf.config.experimental.enable_op_determinism()
 
 
 def is_wanted(repeatable: bool | None) -> bool:

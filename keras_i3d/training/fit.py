@@ -13,8 +13,8 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePath
+from typing import Any, TypeVar
 
 import keras
 import numpy as np
@@ -25,8 +25,8 @@ from keras_i3d.clips import preparation, shard_files
 from keras_i3d.clips.preparation import Preparation
 from keras_i3d.errors import ClusterError, OutputFolderError, TrainingError, first_line
 from keras_i3d.run_folder import claim
+from keras_i3d.training import determinism, features, journal, schedule, start, state
 from keras_i3d.training import devices as machines
-from keras_i3d.training import features, journal, schedule, start, state
 from keras_i3d.training.data import Data, Timed, check_batch
 from keras_i3d.training.devices import Devices
 from keras_i3d.training.display import Display
@@ -38,7 +38,9 @@ from keras_i3d.training.recipe import FIXED, Recipe
 from keras_i3d.training.trainee import Trainee, of_features, of_network
 from keras_i3d.whole_file import replacing, write_json
 
+BEST, LAST = "best.keras", "last.keras"
 WRITTEN_FIRST = (labels.FILE_NAME, RECIPE, preparation.FILE_NAME, journal.STEPS)
+_Kind = TypeVar("_Kind", Recipe, Execution)
 NOT_FINITE_IN_FLOAT16 = 8  # updates in a row that loss scaling may pass over
 
 
@@ -54,7 +56,8 @@ def fit(
 ) -> list[dict[str, float]]:
     """Train a network on the recipe's split, validated on the ``val`` beside it where there is one.
 
-    One seed gives one run; to the last bit after `determinism.repeat_exactly`, which ``keras-i3d train`` calls.
+    One seed gives one run; to the last bit with ``Execution(repeatable=True)``, where TensorFlow has not computed
+    anything yet.
     The best epoch is the one of the highest top-1 accuracy on ``val`` (of multi-label data, of the highest mean
     average precision), of several the one of the lowest loss; without ``val`` it is the last. All GPUs of the machine
     are used; several machines where ``TF_CONFIG`` names them, with an output folder that all of them see.
@@ -79,7 +82,9 @@ def fit(
         TrainingError: The loss is not a number, or the memory does not hold a step.
         ClusterError: The machines of ``TF_CONFIG`` do not come together, or one of them has gone.
     """
-    recipe, execution = recipe or Recipe(), execution or Execution()
+    recipe, execution = _of_kind(recipe, Recipe, "recipe"), _of_kind(execution, Execution, "execution")
+    if execution.repeatable:
+        determinism.repeat_exactly()
     devices = machines.here()
     if recipe.transfer == FIXED and devices.workers > 1:
         raise ValueError("transfer 'fixed' trains one layer, which one machine does in minutes; unset TF_CONFIG")
@@ -89,13 +94,13 @@ def fit(
     settings = {
         "recipe": recipe.to_json(),
         "weights": start.digest(recipe.weights),
-        "left_out": sorted(str(one) for one in data.damage),
+        "left_out": sorted(f"{PurePath(one.shard).name}: {one.what}" for one in data.damage),
         "records": data.manifest.settings,
         "dataset": data.manifest.dataset["digest"],
     }
     with _claimed(output, settings, devices) as folder:
         history = read_history(folder)
-        if (folder / "last.keras").is_file() and state.facts(folder) is None:
+        if (folder / LAST).is_file() and state.facts(folder) is None:
             return history
         splits = [split for split in (data.train, data.val) if split]
         reading = shard_files.reading(records, splits, modalities=data.modalities)
@@ -107,6 +112,14 @@ def fit(
             except BaseException:
                 run.leave_nothing()
                 raise
+
+
+def _of_kind(value: Any, kind: type[_Kind], name: str) -> _Kind:
+    if value is None:
+        return kind()
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} must be a {kind.__module__.partition('.')[0]}.{kind.__name__}, got {value!r}")
+    return value
 
 
 def best_epoch(history: Sequence[dict[str, float]]) -> dict[str, float]:
@@ -211,6 +224,12 @@ class _Run:
 
     def _say_what_may_surprise(self) -> None:
         recipe = self._recipe
+        if self._step:
+            self._display.say(f"going on from step {self._step:,} of {self._steps:,}")
+        if recipe.patience and self._data.val is None:
+            self._display.say("patience has nothing to watch: the records have no split val")
+        if recipe.warmup_steps >= self._steps:
+            self._display.say(f"the warm-up takes {recipe.warmup_steps:,} updates, the run {self._steps:,}")
         wanted, there = start.frame_rate(recipe.weights), self._data.manifest.settings["fps"]
         if wanted not in (None, there):
             self._display.say(f"the records have {there:g} frames per second, the weights were trained on {wanted:g}")
@@ -265,9 +284,18 @@ class _Run:
             raise self._diverged(f"the weights are no numbers after step {self._step}")
 
     def _diverged(self, what: str) -> TrainingError:
+        """Return the error of a run that cannot go on; the network of its last state is kept, to start another from."""
         facts = state.facts(self._folder)
-        kept = f"the state of step {facts['step']} is kept" if facts else "no state was kept yet"
-        return TrainingError(f"{what}; {kept}; a lower --learning-rate is what usually helps")
+        remedy = "a lower --learning-rate, in another --output, is what usually helps"
+        if facts is None:
+            return TrainingError(f"{what}, before a state was kept; {remedy}")
+        state.restore(self._folder, self._trainee.variables())
+        with self._trainee.averaged():
+            self._save_network(LAST)
+        return TrainingError(
+            f"{what}; {self._folder / LAST} holds the network of step {facts['step']}; {remedy} (--weights names what "
+            "it starts from)"
+        )
 
     def _end_epoch(self) -> None:
         entry = {"epoch": len(self._history) + 1} | self._tally.numbers() | {"learning_rate": self._rate}
@@ -275,7 +303,7 @@ class _Run:
             entry |= self._trainee.validated()
             self._history.append(entry)
             if self._data.val and best_epoch(self._history) is entry:
-                self._save_network("best.keras")
+                self._save_network(BEST)
         self._tally = Tally()
         self.journal.epoch(self._step, self._history)
         self._display.epoch(entry["epoch"], entry)
@@ -316,8 +344,8 @@ class _Run:
     def _finish(self) -> None:
         with self._trainee.averaged():
             if self._data.val is None:
-                self._save_network("best.keras")
-            self._save_network("last.keras")
+                self._save_network(BEST)
+            self._save_network(LAST)
         if self._devices.is_first:
             features.remove(self._folder)
             state.remove(self._folder)

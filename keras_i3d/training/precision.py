@@ -59,7 +59,7 @@ def choose(wanted: str = "auto", gpus: Sequence[Gpu] | None = None) -> Choice:
     """Choose the dtype policy for the devices of this machine.
 
     On GPUs ``"auto"`` takes bfloat16 or else float16 where all of them are fast in it; on CPUs it takes float32. A
-    wish that the devices cannot compute is not fulfilled, which is logged as a warning.
+    wish that the devices cannot compute is not fulfilled, and the choice says why.
 
     Args:
         wanted: ``"auto"``, ``"float32"``, ``"bfloat16"`` or ``"float16"``.
@@ -82,7 +82,6 @@ def choose(wanted: str = "auto", gpus: Sequence[Gpu] | None = None) -> Choice:
         return Choice(POLICIES[wanted], "", on_cpu=False)
     instead = native[0] if native else "float32"
     reason = f"computing in {instead}, not in {wanted}, for which {names} has no fast arithmetic"
-    _log.warning(reason)
     return Choice(POLICIES[instead], reason, on_cpu=False)
 
 
@@ -100,7 +99,6 @@ def visible_gpus() -> tuple[Gpu, ...]:
 def _on_cpu(wanted: str) -> Choice:
     if wanted == "float16":
         reason = "computing in float32, not in float16: TensorFlow has no float16 kernel for 3-D pooling on CPUs"
-        _log.warning(reason)
         return Choice("float32", reason, on_cpu=True)
     return Choice(POLICIES.get(wanted, "float32"), "", on_cpu=True)
 

@@ -204,8 +204,10 @@ class Recipe:
         """Make a recipe from JSON values; fields that are absent take their defaults.
 
         Raises:
-            ValueError: A field is unknown, or a value out of range.
+            ValueError: A field is unknown, or a value out of range; or these are no fields.
         """
+        if not isinstance(values, dict):
+            raise ValueError(f"a recipe is an object of fields and values, got {values!r}")
         known = [one.name for one in fields(cls)]
         unknown = sorted(set(values) - set(known))
         if unknown:

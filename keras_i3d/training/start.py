@@ -11,6 +11,7 @@ import keras
 from keras import layers
 
 from keras_i3d.clips.preparation import Preparation
+from keras_i3d.errors import CheckpointMismatch
 from keras_i3d.models import heads, networks
 from keras_i3d.protocol import FPS
 from keras_i3d.training.recipe import IMAGENET, NO_WEIGHTS, Recipe
@@ -37,6 +38,7 @@ def network(recipe: Recipe, classes: int, *, multi_label: bool = False) -> keras
         WeightsUnavailable: Published weights can be neither found nor fetched.
     """
     keras.utils.set_random_seed(recipe.seed)
+    _check_kind(recipe)
     model = networks.build(
         recipe.network,
         modality=recipe.modality,
@@ -61,6 +63,18 @@ def digest(weights: str) -> str | None:
         return None
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+
+
+def _check_kind(recipe: Recipe) -> None:
+    """Refuse weights whose run folder says that they are of another network or stream."""
+    path = Path(recipe.weights)
+    made = Preparation.read(path.parent) if path.is_file() else None
+    wanted = (recipe.network, recipe.modality)
+    if made is not None and path.suffix == ".keras" and (made.network, made.modality) != wanted:
+        raise CheckpointMismatch(
+            f"{path}: is of network {made.network!r} and modality {made.modality!r}, not of {wanted[0]!r} and "
+            f"{wanted[1]!r}: give --network {made.network} --modality {made.modality}"
+        )
 
 
 def frame_rate(weights: str) -> float | None:

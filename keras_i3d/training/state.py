@@ -7,6 +7,7 @@ Keras leaves out of its own files), and facts of the run as JSON.
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -36,13 +37,25 @@ def save(folder: Path, values: Values, facts: Mapping[str, Any]) -> None:
         folder: The run folder.
         values: Of the variables, in groups.
         facts: JSON values.
+
+    Raises:
+        TrainingError: It cannot be written; the state before it is kept.
     """
-    with replacing(folder / FILE_NAME) as aside, h5py.File(aside, "w") as file:
-        file.attrs[_FACTS] = json.dumps(facts)
-        for group, arrays in values.items():
-            file.create_group(group)
-            for number, array in enumerate(arrays):
-                file.create_dataset(f"{group}/{number:04d}", data=array)
+    try:
+        with replacing(folder / FILE_NAME) as aside, h5py.File(aside, "w") as file:
+            file.attrs[_FACTS] = json.dumps(facts)
+            for group, arrays in values.items():
+                file.create_group(group)
+                for number, array in enumerate(arrays):
+                    file.create_dataset(f"{group}/{number:04d}", data=array)
+    except OSError as error:  # HDF5 hides which in its text
+        size = sum(array.nbytes for arrays in values.values() for array in arrays)
+        full = folder.is_dir() and shutil.disk_usage(folder).free < 1.1 * size
+        why = f"{size / 1e6:.0f} MB are needed, the disk is full" if full else first_line(error)
+        raise TrainingError(
+            f"{folder / FILE_NAME}: the state cannot be written ({why}); once it can, the same command goes on from "
+            "the one that was written last"
+        ) from error
 
 
 def facts(folder: Path) -> dict[str, Any] | None:

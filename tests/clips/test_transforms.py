@@ -71,20 +71,6 @@ def literal_view(
 FLOAT32 = 2e-6  # a few roundings of float32 about 1
 
 
-@pytest.mark.parametrize(
-    ("size", "short_side"), [(224, 256), (112, 128), (64, 73), (32, 37), (28, 32), (299, 342), (1, 1), (3, 3), (4, 5)]
-)
-def test_the_short_side_keeps_the_ratio_of_the_paper(size: int, short_side: int) -> None:
-    assert transforms.short_side_for(size) == short_side
-
-
-def test_the_crop_of_a_short_side_is_the_inverse() -> None:
-    for size in range(1, 600):
-        assert transforms.size_for(transforms.short_side_for(size)) == size
-        assert transforms.short_side_for(size) >= size
-    assert transforms.size_for(256) == 224
-
-
 @pytest.mark.parametrize("modality", CHANNELS)
 @pytest.mark.parametrize(
     ("height", "width", "short_side", "expected"),

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from keras_i3d import cli
-from keras_i3d.clips.transforms import short_side_for
 from keras_i3d.commands import demo
+from keras_i3d.protocol import short_side_for
 
 COMMAND = Path(sys.executable).with_name("keras-i3d")
 

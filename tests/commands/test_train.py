@@ -1,6 +1,8 @@
 import dataclasses
 import json
 import shutil
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -83,7 +85,7 @@ def test_a_wrong_recipe_is_one_line(records, tmp_path, capsys) -> None:
     assert not (tmp_path / "run").exists()
 
 
-def test_damaged_records_are_named_and_may_be_left_out(records, tmp_path, capsys, monkeypatch) -> None:
+def test_damaged_records_are_named_and_may_be_left_out(records, tmp_path, capsys, caplog, monkeypatch) -> None:
     shutil.copytree(records, tmp_path / "records")
     shard = next((tmp_path / "records").glob("train-*"))
     content = shard.read_bytes()
@@ -100,7 +102,9 @@ def test_damaged_records_are_named_and_may_be_left_out(records, tmp_path, capsys
     assert damage in capsys.readouterr().err
     monkeypatch.setattr(start, "network", small_network)
     assert cli.main([*train, "--on-damage", "skip"]) == 3
-    assert f"left out {damage}" in capsys.readouterr().err.splitlines()[-1]
+    error = capsys.readouterr().err
+    assert f"left out {damage.partition('records/')[2]}" in error.splitlines()[-1]
+    assert "1 of 16 records are left out" in caplog.text
 
 
 def test_an_output_folder_of_another_run_is_left_alone(run_folder, records, capsys) -> None:
@@ -140,7 +144,7 @@ def test_every_field_is_an_option_with_its_meaning(capsys) -> None:
         (["--precision", "double"], "precision must be one of auto, float32, bfloat16, float16; got 'double'"),
         (["--checkpoint-steps", "0"], "checkpoint_steps must be at least 1, got 0"),
         (["--schedule", "10:1,5:0.1"], "the steps of a schedule must rise, got '10:1,5:0.1'"),
-        (["--batch-size", "17"], "split 'train' has 16 clips, fewer than one update of 17"),
+        (["--batch-size", "17"], "split 'train' has 16 clips, fewer than the 17 of one update (--batch"),
         (["--split", "train2"], "train2"),
     ],
 )
@@ -157,7 +161,10 @@ def test_weights_of_another_network_are_one_line(records, run_folder, tmp_path, 
     common = ("--records", records, "--output", tmp_path / "run", *SMALL, "--weights", run_folder / "last.keras")
     assert train(*common, "--modality", "flow") == 1
     error = capsys.readouterr().err.splitlines()[-1]
-    assert error.startswith("keras-i3d train: ") and "last.keras" in error
+    assert (
+        error.startswith("keras-i3d train: ") and "last.keras: is of network 'i3d' and modality 'rgb', not of" in error
+    )
+    assert error.endswith(": give --network i3d --modality rgb")
     assert not (tmp_path / "run").exists()
 
 
@@ -173,6 +180,11 @@ def test_a_label_outside_the_classes_is_one_line(records, tmp_path, capsys, monk
     shutil.copytree(records, tmp_path / "records")
     names = (records / "labels.txt").read_text().splitlines()
     (tmp_path / "records/labels.txt").write_text("\n".join(names[:5]) + "\n")
+    assert train("--records", tmp_path / "records", "--output", tmp_path / "run", *SMALL) == 1
+    assert "labels.txt has 5 classes, the manifest 8; the same `make-tf" in capsys.readouterr().err.splitlines()[-1]
+    manifest = json.loads((records / "manifest.json").read_text())
+    manifest["dataset"]["classes"] = 5
+    (tmp_path / "records/manifest.json").write_text(json.dumps(manifest))
     assert train("--records", tmp_path / "records", "--output", tmp_path / "run", *SMALL) == 1
     error = capsys.readouterr().err
     assert "a record has a label that is none of 5 classes; its labels.txt" in error.splitlines()[-1]
@@ -245,6 +257,19 @@ def test_videos_and_records_exclude_each_other(records, tmp_path, capsys) -> Non
     with pytest.raises(SystemExit):
         train("--output", tmp_path / "run")
     assert "one of the arguments --records --videos is required" in capsys.readouterr().err
+
+
+def test_records_of_videos_are_made_without_tensorflow(tmp_path) -> None:
+    (tmp_path / "videos").mkdir()
+    script = (
+        "import sys\n"
+        "from keras_i3d import cli\n"
+        "assert cli.main(sys.argv[1:]) == 1\n"
+        "assert 'keras_i3d.records.making' in sys.modules and 'tensorflow' not in sys.modules\n"
+    )
+    command = ["train", "--videos", tmp_path / "videos", "--output", tmp_path / "run"]
+    done = subprocess.run([sys.executable, "-c", script, *command], check=True, capture_output=True, text=True)
+    assert done.stderr.startswith("keras-i3d train: ") and len(done.stderr.splitlines()) == 1
 
 
 def test_videos_that_are_not_there_are_one_line(tmp_path, capsys) -> None:

@@ -9,7 +9,7 @@ from keras_i3d.clips import pipeline
 from keras_i3d.errors import RecordError
 from keras_i3d.evaluation import job as jobs
 from keras_i3d.evaluation import whole_video
-from keras_i3d.evaluation.evaluate import evaluate
+from keras_i3d.evaluation.evaluate import evaluate, fuse
 from keras_i3d.evaluation.task import Seeing
 from keras_i3d.evaluation.views import Views
 from keras_i3d.models.two_stream import TwoStream
@@ -62,6 +62,13 @@ def test_an_interrupted_evaluation_goes_on_where_it_stopped(models, records, tmp
     assert again.answers.ids == whole.answers.ids
     np.testing.assert_array_equal(again.answers.logits, whole.answers.logits)
     assert not list((tmp_path / "out").glob("unfinished*"))
+
+
+def test_predictions_may_be_one_path_but_not_none(models, records, tmp_path) -> None:
+    whole = evaluate(models["rgb"], records, output=tmp_path / "out")
+    assert fuse(tmp_path / "out").metrics.top1 == whole.metrics.top1
+    with pytest.raises(ValueError, match="predictions must be at least one folder or file, got none"):
+        fuse([])
 
 
 def test_views_are_averaged_and_more_frames_may_be_seen(models, records) -> None:

@@ -1,5 +1,6 @@
 import dataclasses
 import itertools
+import json
 import shutil
 from pathlib import Path
 
@@ -76,7 +77,7 @@ def test_a_network_of_two_streams_gets_both_by_name(records, tiny_recipe) -> Non
 
 
 def test_too_few_clips_for_an_update_are_refused(records, tiny_recipe) -> None:
-    with pytest.raises(RecordError, match="split 'train' has 16 clips, fewer than one update of 20"):
+    with pytest.raises(RecordError, match=r"fewer than the 20 of one update \(--batch-size 4 x --accumulation 5\)"):
         Data(records, dataclasses.replace(tiny_recipe, accumulation=5))
 
 
@@ -89,6 +90,11 @@ def test_a_label_that_is_no_class_is_named(records, tiny_recipe, tmp_path: Path)
     shutil.copytree(records, tmp_path / "records")
     names = (records / "labels.txt").read_text().splitlines()
     (tmp_path / "records/labels.txt").write_text("\n".join(names[:5]) + "\n")
+    with pytest.raises(RecordError, match=r"labels\.txt has 5 classes, the manifest 8; the same `make-tfrecords`"):
+        Data(tmp_path / "records", tiny_recipe)
+    manifest = json.loads((records / "manifest.json").read_text())
+    manifest["dataset"]["classes"] = 5
+    (tmp_path / "records/manifest.json").write_text(json.dumps(manifest))
     data = Data(tmp_path / "records", tiny_recipe)
     with (
         pytest.raises(RecordError, match="a label that is none of 5 classes"),

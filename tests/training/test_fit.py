@@ -98,8 +98,15 @@ def test_a_flow_network_trains_on_flow(flow_run_folder) -> None:
     assert (model.input.name, model.input.shape) == ("flow", (None, None, 32, 32, 2))
 
 
+def test_what_is_no_recipe_is_named(records, tmp_path) -> None:
+    with pytest.raises(TypeError, match=r"recipe must be a keras_i3d\.Recipe, got 'small'"):
+        fit(records, tmp_path / "run", "small")
+    with pytest.raises(TypeError, match=r"execution must be a keras_i3d\.Execution, got \{'precision': 'auto'\}"):
+        fit(records, tmp_path / "run", execution={"precision": "auto"})
+
+
 def test_fewer_clips_than_a_batch_are_refused_first(records, tiny_recipe, tmp_path) -> None:
-    with pytest.raises(RecordError, match="split 'train' has 16 clips, fewer than one update of 17"):
+    with pytest.raises(RecordError, match="split 'train' has 16 clips, fewer than the 17 of one update"):
         fit(records, tmp_path / "run", dataclasses.replace(tiny_recipe, batch_size=17))
     assert not (tmp_path / "run").exists()
 

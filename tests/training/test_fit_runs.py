@@ -112,11 +112,11 @@ def test_a_run_that_was_stopped_twice_and_after_its_last_step_ends_too(records, 
 def test_a_loss_that_is_no_number_stops_the_run_and_what_was_good_is_kept(records, tiny_recipe, tmp_path) -> None:
     fit(records, tmp_path / "whole", tiny_recipe)
     execution = Execution(checkpoint_steps=2)
-    message = "the loss is nan at step 8; the state of step 6 is kept; a lower --learning-rate is what usually helps"
+    message = r"the loss is nan at step 8; .*run/last\.keras holds the network of step 6; a lower --learning-rate, in a"
     with pytest.raises(TrainingError, match=message):
         fit(records, tmp_path / "run", tiny_recipe, execution=execution, callbacks=[At(8, spoil, before=True)])
-    assert (tmp_path / "run/best.keras").is_file() and not (tmp_path / "run/last.keras").exists()
-    assert all(np.isfinite(array).all() for array in weights_of(tmp_path / "run/best.keras"))
+    for name in ("best.keras", "last.keras"):
+        assert all(np.isfinite(array).all() for array in weights_of(tmp_path / "run" / name))
     assert len((tmp_path / "run/steps.csv").read_text().splitlines()) == 1 + 7
     fit(records, tmp_path / "run", tiny_recipe, execution=execution)
     assert_equal_runs(tmp_path / "run", tmp_path / "whole")
@@ -124,20 +124,21 @@ def test_a_loss_that_is_no_number_stops_the_run_and_what_was_good_is_kept(record
 
 def test_without_a_state_there_is_none_to_keep(records, tiny_recipe, tmp_path) -> None:
     with pytest.raises(
-        TrainingError, match="the loss is nan at step 3; no state was kept yet; a lower --learning-rate"
+        TrainingError, match="the loss is nan at step 3, before a state was kept; a lower --learning-rate"
     ):
         fit(records, tmp_path / "run", tiny_recipe, callbacks=[At(3, spoil, before=True)])
     assert not (tmp_path / "run/state.h5").exists()
 
 
 @pytest.mark.parametrize(
-    ("update", "checkpoint_steps", "kept"), [(3, 1, "the state of step 2 is kept"), (4, 500, "no state was kept yet")]
+    ("update", "checkpoint_steps", "kept"),
+    [(3, 1, "; .*last.keras holds the network of step 2"), (4, 500, ", before a state was kept")],
 )
 def test_weights_that_an_update_spoilt_are_never_kept(
     records, tiny_recipe, tmp_path, update: int, checkpoint_steps: int, kept: str
 ) -> None:
     execution = Execution(checkpoint_steps=checkpoint_steps)
-    with pytest.raises(TrainingError, match=f"the weights are no numbers after step {update}; {kept}; a lower --l"):
+    with pytest.raises(TrainingError, match=f"the weights are no numbers after step {update}{kept}; a lower --l"):
         fit(records, tmp_path / "run", tiny_recipe, execution=execution, callbacks=[At(update, spoil)])
     assert not (tmp_path / "run/best.keras").exists()
     assert (tmp_path / "run/state.h5").exists() == (checkpoint_steps == 1)

@@ -55,6 +55,11 @@ def test_every_variable_comes_back_and_random_numbers_go_on(tmp_path) -> None:
     assert np.array_equal(again(INPUTS, training=True), expected)
 
 
+def test_a_state_that_cannot_be_written_is_one_line(tmp_path) -> None:
+    with pytest.raises(TrainingError, match=r"absent/state\.h5: the state cannot be written \(.*; once it can, "):
+        saved(tmp_path / "absent", stepped()[1])
+
+
 def test_facts_are_json_and_absent_where_there_is_no_state(tmp_path) -> None:
     assert state.facts(tmp_path) is None
     facts = {"step": 7, "history": [{"epoch": 1, "loss": 0.1 + 0.2}], "tally": {"loss": 1e-30}}
