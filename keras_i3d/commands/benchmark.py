@@ -27,7 +27,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from keras_i3d import quiet
 from keras_i3d.commands import train
 from keras_i3d.datasets.dataset import split_name
 from keras_i3d.evaluation import paper
@@ -123,7 +122,7 @@ class Line:
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
     experiments = list(_experiments(arguments))
-    quiet.import_tensorflow()
+    train.repeat_exactly(None)
     folder = Path(arguments.output)
     made = manifest.read(arguments.records)
     part = _tested_part(made)
@@ -260,7 +259,7 @@ def _of_paper(transfer: str, arguments: argparse.Namespace) -> paper.Row | None:
 
 def _table(lines: Sequence[Line], arguments: argparse.Namespace, tested: Sequence[str]) -> Iterator[str]:
     yield f"{arguments.dataset}: top-1 on the whole videos of {', '.join(tested)}"
-    paper_too = "" if all(line.paper is None for line in lines) else f"{'paper':>8}"
+    paper_too = "" if arguments.dataset == OWN else f"{'paper':>8}"
     yield f"{'transfer':10}{'stream':8}{'top-1':>8}{paper_too}"
     for line in lines:
         beside = "" if line.paper is None else f"{line.paper:8.1%}  (table {line.table})"

@@ -102,13 +102,20 @@ def train(
     description: str = "training",
 ) -> list[dict[str, float]]:
     """Train reproducibly, on CPUs to the last bit; arguments, result and errors as in `keras_i3d.fit`."""
-    quiet.import_tensorflow()
-    from keras_i3d.training import determinism, fit
-
     execution = execution or Execution()
-    if determinism.is_wanted(execution.repeatable):
-        determinism.repeat_exactly()
+    repeat_exactly(execution.repeatable)
+    from keras_i3d.training import fit
+
     return fit.fit(records, output, recipe, execution=execution, description=description)
+
+
+def repeat_exactly(wanted: bool | None) -> None:
+    """Start TensorFlow so that equal runs of this command give equal bits: where it is wanted, by default on CPUs."""
+    quiet.import_tensorflow()
+    from keras_i3d.training import determinism
+
+    if determinism.is_wanted(wanted):
+        determinism.repeat_exactly()
 
 
 def _add_fields(group: Any, kind: type) -> None:

@@ -1,5 +1,7 @@
 import json
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -27,6 +29,23 @@ def test_a_network_is_trained_tested_and_stands_beside_the_paper(records, tmp_pa
 
     assert cli.main([*call, "--start", "none", "--json"]) == 0  # nothing is done twice
     assert json.loads(capsys.readouterr().out) == [result]
+
+
+def test_weights_that_cannot_be_used_are_told_before_anything_is_trained(
+    records, flow_run_folder, tmp_path, capsys
+) -> None:
+    more = ["--streams", "rgb", "--transfers", "original", "full", "--weights", str(flow_run_folder / "last.keras")]
+    assert cli.main(arguments(records, tmp_path / "out", "own", *more, "--set", "accumulation=1")) == 1
+    assert "is of network 'i3d' and modality 'flow', not of 'i3d' and 'rgb'" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_it_repeats_itself_in_a_process_of_its_own(records, run_folder, tmp_path) -> None:
+    more = ["--streams", "rgb", "--transfers", "fixed", "--weights", str(run_folder / "last.keras")]
+    call = [sys.executable, "-m", "keras_i3d", *arguments(records, tmp_path / "out", "own", *more)]
+    done = subprocess.run(call, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[1].split() == ["transfer", "stream", "top-1"]
 
 
 @pytest.mark.slow
