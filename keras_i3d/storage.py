@@ -77,6 +77,19 @@ def exists(path: AnyPath) -> bool:
     return _trying(path, local.exists) if local else file_systems.place(str(path)).info() is not None
 
 
+def is_folder(path: AnyPath) -> bool:
+    """Tell whether there is a folder; in a bucket, whether there is anything below it.
+
+    Raises:
+        StorageError: That cannot be known, as where the network is down.
+    """
+    local = local_path(path)
+    if local:
+        return _trying(path, local.is_dir)
+    info = file_systems.place(str(path)).info()
+    return info is not None and info["type"] == "directory"
+
+
 def size(path: AnyPath) -> int:
     """Return the bytes of a file.
 

@@ -33,7 +33,8 @@ ARROWS = {
     "datasets": {"video"},  # the demo's videos are encoded
     "records": {"datasets", "video"},
     "clips": {"records", "video"},
-    "training": {"models", "clips", "records", "evaluation"},  # average precision, on multi-label data
+    # the names of published weights; average precision, on multi-label data
+    "training": {"models", "checkpoints", "clips", "records", "evaluation"},
     "finished_model": {"models", "checkpoints", "clips"},
     "evaluation": {"finished_model", "checkpoints", "clips", "records", "datasets", "figures", "quiet"},
     "serving": {"finished_model", "clips"},

@@ -60,6 +60,7 @@ def test_local_files_need_no_package(folder: str | Path, tmp_path: Path, monkeyp
     assert (tmp_path / "a.json").read_text() == '{\n  "x": 1\n}\n'
     assert list(storage.walk(folder)) == ["a.json", "a/b/c.txt"]
     assert storage.listing(folder) == ["a", "a.json"]
+    assert storage.is_folder(folder) and not storage.is_folder(storage.join(folder, "a.json"))
     assert storage.exists(storage.join(folder, "a")) and not storage.exists(storage.join(folder, "b"))
     assert storage.size(storage.join(folder, "a/b/c.txt")) == 6
     assert storage.read_text(storage.join(folder, "a/b/c.txt")) == "läuft"

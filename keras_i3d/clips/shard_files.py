@@ -129,7 +129,7 @@ def reading(
                 raise told from error
         if label := re.search(r"assertion failed: \[(a label [^\]]*)\]", str(error)):
             raise RecordError(
-                f"{folder}: a record has {label[1]}; its labels.txt is not the one it was made with"
+                f"{folder}: a record has {label[1]}; labels.txt is not the one that it was made with, or it has none"
             ) from error
         if isinstance(error, tf.errors.DataLossError | tf.errors.InvalidArgumentError):
             found = _damage(selections, modalities, error)

@@ -186,21 +186,24 @@ def _check(experiments: Sequence[Experiment], records: str | os.PathLike, made: 
     """Find what the records lack, and weights that cannot be used, before hours of training."""
     import keras
 
+    from keras_i3d import finished_model
     from keras_i3d.training import start
     from keras_i3d.training.data import Data
 
+    if made.multi_label:
+        raise ValueError(f"{records}: clips have several labels; the paper's protocol compares top-1, which wants one")
     loaded = set()
     for experiment in experiments:
         selection.check_fits(records, made, modality=experiment.stream)
         selection.select(records, f"{part}{experiment.split}")
-        recipe = experiment.recipe
-        if recipe is None:
-            continue
-        classes = Data(records, recipe).classes
-        if recipe.weights != NO_WEIGHTS and (recipe.weights, recipe.modality) not in loaded:
-            start.network(recipe, classes, multi_label=made.multi_label)
+        classes = Data(records, experiment.recipe).classes if experiment.recipe else None
+        if experiment.weights != NO_WEIGHTS and (experiment.weights, experiment.stream) not in loaded:
+            if experiment.recipe:
+                start.network(experiment.recipe, classes)
+            else:
+                finished_model.load(experiment.weights, modality=experiment.stream)
             keras.backend.clear_session()
-            loaded.add((recipe.weights, recipe.modality))
+            loaded.add((experiment.weights, experiment.stream))
 
 
 def _tested_part(made: manifest.Manifest) -> str:

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keras_i3d import __version__, progress, quiet
+from keras_i3d import __version__, progress
 from keras_i3d.commands import make_tfrecords, predict, train
 from keras_i3d.datasets import folder as class_folders
 from keras_i3d.errors import DatasetError
@@ -74,10 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
     if arguments.clips_per_class < 1:
         raise ValueError(f"clips-per-class must be at least 1, got {arguments.clips_per_class}")
-    quiet.import_tensorflow()
-    from keras_i3d.training import determinism
-
-    determinism.repeat_exactly()
+    train.repeat_exactly(None)
     started = time.monotonic()
     recipe = dataclasses.replace(RECIPE, epochs=arguments.epochs, seed=arguments.seed)
     videos = None if arguments.videos is None else str(Path(arguments.videos).resolve())

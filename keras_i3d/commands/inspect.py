@@ -24,7 +24,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keras_i3d import progress
+from keras_i3d import exit_codes, progress
 from keras_i3d.errors import RecordError
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 CLIPS = 20
 FRAMES = 8
-FAILED = 1
 LISTED = 10  # of skipped videos, names of classes: more are counted
 HEADINGS = ("#", "id", "label", "splits", "frames", "size", "fps", "seconds", "flow", "bytes")
 TO_THE_RIGHT = {"#", "frames", "fps", "seconds", "bytes", "records"}
@@ -100,7 +99,7 @@ def run(arguments: argparse.Namespace) -> int:
         survey.problems.append(f"{arguments.sheet}: not written, for no record has frames to show")
     for complaint in survey.complaints:
         print(f"keras-i3d inspect: {_line(complaint)}", file=sys.stderr)
-    return FAILED if survey.complaints else 0
+    return exit_codes.FAILED if survey.complaints else 0
 
 
 def sheet_row(clip: Clip, frames: int) -> Iterator[Row]:

@@ -35,6 +35,7 @@ from keras_i3d.records.manifest import Manifest
 from keras_i3d.records.settings import STORES, VIDEO_CODINGS, RecordSettings
 from keras_i3d.video import flow
 
+RETRY = "--retry-skipped tries what was skipped again, with other limits or --keep-truncated if need be"
 SHOWN_SKIPPED = 20  # of skipped videos; the manifest has all
 
 SOURCES = {
@@ -188,7 +189,7 @@ def run(arguments: argparse.Namespace) -> int:
         retry_skipped=arguments.retry_skipped,
     )
     _print_result(arguments, made)
-    return report_skipped(made)
+    return report_skipped(made, hint=RETRY)
 
 
 def _dataset(arguments: argparse.Namespace) -> VideoDataset:
@@ -263,10 +264,7 @@ def _verify(arguments: argparse.Namespace) -> int:
     return 1 if found else 0
 
 
-RETRY = "--retry-skipped tries what was skipped again, with other limits or --keep-truncated if need be"
-
-
-def report_skipped(made: Manifest, *, hint: str = RETRY) -> int:
+def report_skipped(made: Manifest, *, hint: str = "") -> int:
     """List the clips that could not be written on standard error, and a hint; returns the exit code that says so."""
     for title, pairs in (
         ("skipped", made.skipped),

@@ -73,23 +73,23 @@ def run(arguments: argparse.Namespace) -> int:
     from keras_i3d.training.fit import best_epoch
 
     best = best_epoch(history)
-    model = Path(arguments.output) / "best.keras"
+    model = (storage.local_path(arguments.output) or Path(arguments.output)) / "best.keras"
     if arguments.json:
         print(json.dumps({"model": str(model), "best": best, "history": history}))
     else:
         names = {"val_map": "val mAP", "val_top1": "val top-1", "top1": "training top-1"}
         measure = next(name for name in names if name in best)
         print(f"{model}: epoch {best['epoch']:.0f} of {len(history)}, {names[measure]} {best[measure]:.1%}")
-    return max(
-        _report_left_out(model.parent), make_tfrecords.report_skipped(made, hint="") if made else exit_codes.DONE
-    )
+    return max(_report_left_out(model.parent), make_tfrecords.report_skipped(made) if made else exit_codes.DONE)
 
 
 def _report_left_out(run_folder: Path) -> int:
     """List the damaged records that a run did not see on standard error; returns the exit code that says so."""
     left_out = json.loads((run_folder / CLAIM).read_text("utf-8"))["settings"]["left_out"]
-    for one in left_out:
+    for one in left_out[: make_tfrecords.SHOWN_SKIPPED]:
         print(f"left out {one}", file=sys.stderr)
+    if len(left_out) > make_tfrecords.SHOWN_SKIPPED:
+        print(f"left out {len(left_out) - make_tfrecords.SHOWN_SKIPPED} more, which run.json names", file=sys.stderr)
     return exit_codes.SKIPPED if left_out else exit_codes.DONE
 
 
@@ -152,7 +152,7 @@ def _records_of(videos: str, output: str, recipe: Recipe, *, multi_label: bool) 
 
     if not storage.exists(videos):
         raise DatasetError(f"{videos}: is not there; --videos takes a folder with one folder per class, or a CSV table")
-    is_folder = Path(videos).is_dir()
+    is_folder = storage.is_folder(videos)
     if is_folder and multi_label:
         raise ValueError(f"multi-label needs a CSV: in a folder of classes, as {videos} is, a video has one label")
     dataset = read_folder(videos) if is_folder else read_table(videos, multi_label=multi_label)

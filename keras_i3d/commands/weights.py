@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from keras_i3d import progress, quiet, streams
+from keras_i3d import exit_codes, progress, quiet, streams
 from keras_i3d.errors import WeightsUnavailable
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 TOLERANCE = 1e-3  # of a logit, absolute: float32 noise of the original between two runs is about 1e-5
 SIZE = 224  # of the sample clip
-EXIT_DAMAGED = 1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -70,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
     checks = check_sample(arguments.name)
     for check in checks:
         print(check.line())
-    return code if all(check.is_good for check in checks) else EXIT_DAMAGED
+    return code if all(check.is_good for check in checks) else exit_codes.FAILED
 
 
 def _list(*, as_json: bool) -> int:
@@ -184,8 +183,8 @@ def _verify(name: str | None) -> int:
         if path.is_file():  # which no use before the first has, so its absence is no news
             damaged |= _report(path, download.converted_complaint(row))
     if name is not None and all(_in_cache(row) == "no" for row in rows):
-        return EXIT_DAMAGED  # who asks for one set wants to know that it is there
-    return EXIT_DAMAGED if damaged else 0
+        return exit_codes.FAILED  # who asks for one set wants to know that it is there
+    return exit_codes.FAILED if damaged else 0
 
 
 def _report(path: Path, complaint: str | None) -> bool:

@@ -80,7 +80,7 @@ class _Record:
 def scan(
     selection: Selection, *, modalities: Sequence[str] = ("rgb",), on_record: Callable[[], None] = lambda: None
 ) -> Scan:
-    """Read the shards of a split, parse every record, and decode every frame; what is damaged is logged as a warning.
+    """Read the shards of a split, parse every record, and decode every frame; a warning is logged of how many are lost.
 
     Args:
         selection: The split.
@@ -95,11 +95,11 @@ def scan(
     for shard, record, verdict in _verdicts(selection, modalities, decode=True):
         if verdict:
             damage.append(Damage(shard, record.place, record.offset, verdict))
-            _log.warning("damaged: %s", damage[-1])
+            _log.info("damaged: %s", damage[-1])
         intact += verdict == ""
         on_record()
     if intact < selection.records:
-        _log.warning("%d of %d records are left out", selection.records - intact, selection.records)
+        _log.warning("%d of %d records cannot be used", selection.records - intact, selection.records)
     return Scan(tuple(damage), intact)
 
 

@@ -79,7 +79,9 @@ def fit(
         ValueError: The batch cannot be dealt to the devices, or the weights are another network's.
         RecordError: The records lack the stream or the clips that the recipe asks for, or are damaged.
         OutputFolderError: The output folder holds something else.
-        TrainingError: The loss is not a number, or the memory does not hold a step.
+        TrainingError: The loss is not a number, the memory does not hold a step, the disk not the state; or bits are
+            to be repeatable, and TensorFlow has computed something already.
+        TypeError: What is given is no recipe, or no execution.
         ClusterError: The machines of ``TF_CONFIG`` do not come together, or one of them has gone.
     """
     recipe, execution = _of_kind(recipe, Recipe, "recipe"), _of_kind(execution, Execution, "execution")
@@ -217,10 +219,11 @@ class _Run:
 
     def leave_nothing(self) -> None:
         """Take away what a run wrote that did not get through its first step, so that another may have the folder."""
-        if self._step == 0 and self._devices.is_first:
+        if self._step == 0 and self._devices.is_first and not (self._folder / BEST).exists():
             for name in WRITTEN_FIRST:
                 (self._folder / name).unlink(missing_ok=True)
             shutil.rmtree(self._folder / journal.EVENTS, ignore_errors=True)
+            features.remove(self._folder)
 
     def _say_what_may_surprise(self) -> None:
         recipe = self._recipe
@@ -289,9 +292,12 @@ class _Run:
         remedy = "a lower --learning-rate, in another --output, is what usually helps"
         if facts is None:
             return TrainingError(f"{what}, before a state was kept; {remedy}")
-        state.restore(self._folder, self._trainee.variables())
-        with self._trainee.averaged():
-            self._save_network(LAST)
+        try:
+            state.restore(self._folder, self._trainee.variables())
+            with self._trainee.averaged():
+                self._save_network(LAST)
+        except (OSError, TrainingError) as error:
+            return TrainingError(f"{what}; {self._folder / LAST} could not be written ({first_line(error)}); {remedy}")
         return TrainingError(
             f"{what}; {self._folder / LAST} holds the network of step {facts['step']}; {remedy} (--weights names what "
             "it starts from)"

@@ -192,10 +192,11 @@ class Loop:
         """
         scales = isinstance(self._optimiser, keras.optimizers.LossScaleOptimizer)
         if scales and self._strategy.num_replicas_in_sync > 1:
-            # zero times what is not finite is NaN, and so is its sum over the replicas
-            mine = tf.add_n([tf.reduce_sum(0.0 * gradient) for gradient in gradients])
-            of_all = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, mine)
-            gradients = [gradient + of_all for gradient in gradients]
+            is_finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(gradient)) for gradient in gradients])
+            overflows = tf.distribute.get_replica_context().all_reduce(
+                tf.distribute.ReduceOp.SUM, tf.where(is_finite, 0.0, 1.0)
+            )
+            gradients = [tf.where(overflows > 0, tf.constant(math.nan, one.dtype), one) for one in gradients]
         self._optimiser.apply(gradients, self._variables)
 
     def _answer_of_replica(self, inputs: Any) -> Any:

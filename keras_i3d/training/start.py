@@ -10,6 +10,7 @@ from pathlib import Path
 import keras
 from keras import layers
 
+from keras_i3d.checkpoints import catalogue
 from keras_i3d.clips.preparation import Preparation
 from keras_i3d.errors import CheckpointMismatch
 from keras_i3d.models import heads, networks
@@ -67,25 +68,28 @@ def digest(weights: str) -> str | None:
 
 def _check_kind(recipe: Recipe) -> None:
     """Refuse weights whose run folder says that they are of another network or stream."""
-    path = Path(recipe.weights)
-    made = Preparation.read(path.parent) if path.is_file() else None
-    wanted = (recipe.network, recipe.modality)
-    if made is not None and path.suffix == ".keras" and (made.network, made.modality) != wanted:
+    made, wanted = _preparation(recipe.weights), (recipe.network, recipe.modality)
+    if made is not None and (made.network, made.modality) != wanted:
         raise CheckpointMismatch(
-            f"{path}: is of network {made.network!r} and modality {made.modality!r}, not of {wanted[0]!r} and "
-            f"{wanted[1]!r}: give --network {made.network} --modality {made.modality}"
+            f"{recipe.weights}: is of network {made.network!r} and modality {made.modality!r}, not of {wanted[0]!r} "
+            f"and {wanted[1]!r}: give --network {made.network} --modality {made.modality}"
         )
+
+
+def _preparation(weights: str) -> Preparation | None:
+    """Return what the run folder of a ``.keras`` file says of its clips."""
+    path = Path(weights)
+    return Preparation.read(path.parent) if path.suffix == ".keras" and path.is_file() else None
 
 
 def frame_rate(weights: str) -> float | None:
     """Return the frames per second of the videos that weights were trained on; None where nothing tells."""
     if weights in (NO_WEIGHTS, IMAGENET):
         return None
-    path = Path(weights)
-    if not path.is_file():
-        return FPS  # published
-    preparation = Preparation.read(path.parent)
-    return preparation and preparation.fps
+    preparation = _preparation(weights)
+    if preparation is not None:
+        return preparation.fps
+    return FPS if weights in catalogue.names() else None
 
 
 def freeze(model: keras.Model, recipe: Recipe) -> None:

@@ -37,6 +37,7 @@ def test_a_folder_is_written_and_read_back(folder: str) -> None:
     assert storage.read_bytes(storage.join(folder, strange)) == "läuft".encode()
     assert storage.size(storage.join(folder, strange)) == 6
     assert storage.exists(folder) and storage.exists(storage.join(folder, strange))
+    assert storage.is_folder(folder) and not storage.is_folder(storage.join(folder, strange))
 
 
 def test_what_was_replaced_or_removed_is_seen_at_once(folder: str) -> None:

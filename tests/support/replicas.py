@@ -87,7 +87,8 @@ def overflown(place, accumulation: int) -> dict:
 
     with place.strategy.scope():
         inputs = keras.Input((4, 6, 6, 2))
-        model = keras.Model(inputs, keras.layers.Dense(CLASSES)(keras.layers.Flatten()(inputs)))
+        x = keras.layers.Flatten()(keras.layers.Conv3D(3, 3)(inputs))
+        model = keras.Model(inputs, keras.layers.Dense(CLASSES)(x))
         optimiser = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.1), initial_scale=1024.0)
         loop = Loop(model, optimiser, Objective(CLASSES), clips_per_update=BATCH, accumulation=accumulation)
 

@@ -51,6 +51,7 @@ def test_the_recipe_decides_dropout_and_batch_norm() -> None:
 def test_weights_tell_the_frame_rate_they_were_trained_on(tmp_path) -> None:
     assert start.frame_rate("none") is start.frame_rate("imagenet") is None
     assert start.frame_rate("kinetics") == 25
+    assert start.frame_rate("mine/model.ckpt") is None
     (tmp_path / "best.keras").touch()
     assert start.frame_rate(str(tmp_path / "best.keras")) is None
     Preparation("rgb", 12.5, 37, 32).write(tmp_path)
