@@ -24,7 +24,7 @@ import argparse
 import dataclasses
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from keras_i3d import exit_codes, labels, progress, quiet
 from keras_i3d.datasets import summary
@@ -264,6 +264,14 @@ def _verify(arguments: argparse.Namespace) -> int:
     return 1 if found else 0
 
 
+def list_items(title: str, items: Sequence[str], file_name: str) -> None:
+    """List on standard error what was left out, and of many the file that names them all."""
+    for item in items[:SHOWN_SKIPPED]:
+        print(f"{title} {item}", file=sys.stderr)
+    if len(items) > SHOWN_SKIPPED:
+        print(f"{title} {len(items) - SHOWN_SKIPPED} more, all of which {file_name} names", file=sys.stderr)
+
+
 def report_skipped(made: Manifest, *, hint: str = "") -> int:
     """List the clips that could not be written on standard error, and a hint; returns the exit code that says so."""
     for title, pairs in (
@@ -271,10 +279,8 @@ def report_skipped(made: Manifest, *, hint: str = "") -> int:
         ("kept although damaged:", made.damaged),
         ("missing", made.missing),
     ):
-        for clip, reason in pairs[:SHOWN_SKIPPED]:
-            print(f"{title} {clip}: {reason.removeprefix(f'{clip}: ')}", file=sys.stderr)
-        if len(pairs) > SHOWN_SKIPPED:
-            print(f"{title} {len(pairs) - SHOWN_SKIPPED} more, all of which manifest.json names", file=sys.stderr)
+        lines = [f"{clip}: {reason.removeprefix(f'{clip}: ')}" for clip, reason in pairs]
+        list_items(title, lines, "manifest.json")
     if made.skipped and hint:
         print(hint, file=sys.stderr)
     return exit_codes.SKIPPED if made.skipped or made.missing or made.damaged else 0

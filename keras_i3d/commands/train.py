@@ -21,7 +21,6 @@ import argparse
 import dataclasses
 import json
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -86,10 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _report_left_out(run_folder: Path) -> int:
     """List the damaged records that a run did not see on standard error; returns the exit code that says so."""
     left_out = json.loads((run_folder / CLAIM).read_text("utf-8"))["settings"]["left_out"]
-    for one in left_out[: make_tfrecords.SHOWN_SKIPPED]:
-        print(f"left out {one}", file=sys.stderr)
-    if len(left_out) > make_tfrecords.SHOWN_SKIPPED:
-        print(f"left out {len(left_out) - make_tfrecords.SHOWN_SKIPPED} more, which run.json names", file=sys.stderr)
+    make_tfrecords.list_items("left out", left_out, CLAIM)
     return exit_codes.SKIPPED if left_out else exit_codes.DONE
 
 
