@@ -17,6 +17,7 @@ OPEN = {
         "extras",
         "labels",
         "progress",
+        "proto",
         "protocol",
         "workers",
         "run_folder",

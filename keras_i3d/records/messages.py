@@ -1,8 +1,7 @@
 """The protocol buffer messages of a record, declared by their field numbers.
 
-TensorFlow has the same classes, at the price of importing TensorFlow, which takes seconds and hundreds of
-megabytes in every process that writes records. Numbers and types are those of ``tensorflow/core/example/example.proto``
-and ``feature.proto``; what is written here is read by ``tf.train.SequenceExample`` and the other way round.
+Numbers and types are those of ``tensorflow/core/example/example.proto`` and ``feature.proto``; what is written here is
+read by ``tf.train.SequenceExample`` and the other way round, and no process that writes records imports TensorFlow.
 """
 
 from __future__ import annotations
@@ -11,59 +10,25 @@ from collections.abc import Mapping, Sequence
 from numbers import Integral
 from typing import Any
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from keras_i3d import proto
 
-_PACKAGE = "tensorflow"
-_Field = descriptor_pb2.FieldDescriptorProto
-
-
-def _messages() -> dict[str, type]:
-    file = descriptor_pb2.FileDescriptorProto(
-        name="keras_i3d/sequence_example.proto", package=_PACKAGE, syntax="proto3"
-    )
-    for name, kind in (
-        ("BytesList", _Field.TYPE_BYTES),
-        ("FloatList", _Field.TYPE_FLOAT),
-        ("Int64List", _Field.TYPE_INT64),
-    ):
-        file.message_type.add(name=name).field.add(name="value", number=1, label=_Field.LABEL_REPEATED, type=kind)
-    feature = file.message_type.add(name="Feature")
-    feature.oneof_decl.add(name="kind")
-    for number, name in enumerate(("bytes_list", "float_list", "int64_list"), start=1):
-        feature.field.add(**_one(name, number, name.title().replace("_", "")), oneof_index=0)
-    _add_map(file.message_type.add(name="Features"), "feature", "Feature")
-    feature_list = file.message_type.add(name="FeatureList")
-    feature_list.field.add(**_one("feature", 1, "Feature") | {"label": _Field.LABEL_REPEATED})
-    _add_map(file.message_type.add(name="FeatureLists"), "feature_list", "FeatureList")
-    example = file.message_type.add(name="SequenceExample")
-    example.field.add(**_one("context", 1, "Features"))
-    example.field.add(**_one("feature_lists", 2, "FeatureLists"))
-    pool = descriptor_pool.DescriptorPool()  # of our own: the default one may hold TensorFlow's
-    pool.Add(file)
-    return {
-        message.name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.{message.name}"))
-        for message in file.message_type
+_MESSAGES = proto.declare(
+    {
+        "tensorflow": """
+            message BytesList { repeated bytes value = 1; }
+            message FloatList { repeated float value = 1; }
+            message Int64List { repeated int64 value = 1; }
+            message Feature {
+              oneof kind { BytesList bytes_list = 1; FloatList float_list = 2; Int64List int64_list = 3; }
+            }
+            message Features { map<string, Feature> feature = 1; }
+            message FeatureList { repeated Feature feature = 1; }
+            message FeatureLists { map<string, FeatureList> feature_list = 1; }
+            message SequenceExample { Features context = 1; FeatureLists feature_lists = 2; }
+        """
     }
-
-
-def _one(name: str, number: int, message: str) -> dict[str, Any]:
-    kind = {"type": _Field.TYPE_MESSAGE, "type_name": f".{_PACKAGE}.{message}"}
-    return {"name": name, "number": number, "label": _Field.LABEL_OPTIONAL, **kind}
-
-
-def _add_map(message: descriptor_pb2.DescriptorProto, name: str, value: str) -> None:
-    entry = message.nested_type.add(name=f"{name.title().replace('_', '')}Entry")
-    entry.options.map_entry = True
-    entry.field.add(name="key", number=1, label=_Field.LABEL_OPTIONAL, type=_Field.TYPE_STRING)
-    entry.field.add(**_one("value", 2, value))
-    message.field.add(**_one(name, 1, f"{message.name}.{entry.name}") | {"label": _Field.LABEL_REPEATED})
-
-
-_MESSAGES = _messages()
-BytesList, FloatList, Int64List = (_MESSAGES[name] for name in ("BytesList", "FloatList", "Int64List"))
-Feature, Features = _MESSAGES["Feature"], _MESSAGES["Features"]
-FeatureList, FeatureLists = _MESSAGES["FeatureList"], _MESSAGES["FeatureLists"]
-SequenceExample = _MESSAGES["SequenceExample"]
+)
+SequenceExample = _MESSAGES["tensorflow.SequenceExample"]
 
 Value = str | bytes | int | float | Sequence[str] | Sequence[bytes] | Sequence[int] | Sequence[float]
 
