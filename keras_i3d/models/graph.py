@@ -60,10 +60,12 @@ class Graph:
     Attributes:
         inputs: By the names of the Input layers.
         steps: In an order in which they can be run.
+        outputs: What the model gives.
     """
 
     inputs: Mapping[str, Tensor]
     steps: tuple[Step, ...]
+    outputs: tuple[Tensor, ...]
 
 
 def graph(model: keras.Model, input_shapes: Mapping[str, tuple[int, ...]] | None = None) -> Graph:
@@ -96,8 +98,8 @@ def graph(model: keras.Model, input_shapes: Mapping[str, tuple[int, ...]] | None
             )
     inputs = {name: Tensor(tuple(shape)) for name, shape in shapes.items()}
     steps: list[Step] = []
-    _walk(model, list(inputs.values()), "", steps)
-    return Graph(inputs, tuple(steps))
+    outputs = _walk(model, list(inputs.values()), "", steps)
+    return Graph(inputs, tuple(steps), tuple(outputs))
 
 
 def _walk(model: keras.Model, given: list[Tensor], prefix: str, steps: list[Step]) -> list[Tensor]:

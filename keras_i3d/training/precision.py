@@ -14,15 +14,14 @@ from typing import Any
 import keras
 from keras import layers
 
-from keras_i3d.models.graph import Graph, Step, graph
-from keras_i3d.models.layers import BatchNormLSTM
+from keras_i3d.models import copies
+from keras_i3d.models.graph import Step, graph
 from keras_i3d.training.execution import PRECISIONS
 
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 # NVIDIA's compute capabilities from which on a GPU is fast in a dtype: Ampere, and Volta
 NATIVE = {"bfloat16": (8, 0), "float16": (7, 0)}
 SMALL_KERNEL = 3
-RANDOM_STATE = "seed_generator_state"
 
 _log = logging.getLogger(__name__)
 
@@ -153,15 +152,7 @@ def prepared(
             changes[id(layer)] = changes.get(id(layer), {}) | {"synchronized": True}
     if not changes:
         return network
-
-    def copied(operation: Any) -> Any:
-        if not isinstance(operation, layers.Layer):
-            return operation  # a plain function of tensors
-        return type(operation).from_config(operation.get_config() | changes.get(id(operation), {}))
-
-    copy = keras.models.clone_model(network, clone_function=copied, recursive=True)
-    copy_values(network, copy)
-    return copy
+    return copies.with_settings(network, changes)
 
 
 def wrong_on_cpus(step: Step) -> bool:
@@ -187,39 +178,12 @@ def wrong_on_cpus(step: Step) -> bool:
     return False
 
 
-def copy_values(source: keras.Model, target: keras.Model) -> None:
-    """Copy the values of all variables, the states of random generators too, into a copy of a network.
-
-    Raises:
-        ValueError: The variables differ in number, name or shape; nothing is copied.
-    """
-    pairs = list(zip(source.variables, target.variables, strict=False))
-    if len(source.variables) != len(target.variables):
-        raise ValueError(
-            f"{target.name!r} has {len(target.variables)} variables, {source.name!r} has {len(source.variables)}; only "
-            "copies of one network have each other's values"
-        )
-    for theirs, ours in pairs:
-        if (_name(theirs), tuple(theirs.shape)) != (_name(ours), tuple(ours.shape)):
-            raise ValueError(
-                f"variable {ours.path} of shape {tuple(ours.shape)} cannot take the value of {theirs.path} of shape "
-                f"{tuple(theirs.shape)}"
-            )
-    for theirs, ours in pairs:
-        ours.assign(theirs.value)
-
-
-def _name(variable: keras.Variable) -> str:
-    """Return the path of a variable; Keras numbers random generators anew in every network."""
-    return RANDOM_STATE if variable.path.endswith(RANDOM_STATE) else variable.path
-
-
 def _changes(
     network: keras.Model, policy: str, input_shapes: Mapping[str, tuple[int, ...]] | None, on_cpu: bool
 ) -> dict[int, dict[str, Any]]:
     """Return what of the configuration of each layer, by its id, is to be another."""
     whole = graph(network, input_shapes)
-    exact = _in_float32(whole)
+    exact = copies.kept_in_float32(whole)
     wrong = {id(step.layer) for step in whole.steps if on_cpu and policy == "mixed_bfloat16" and wrong_on_cpus(step)}
     if wrong:
         _log.info("%d convolutions stay in float32, whose bfloat16 gradients are wrong on CPUs", len(wrong))
@@ -228,23 +192,3 @@ def _changes(
         for step in whole.steps
         if isinstance(step.layer, layers.Layer) and id(step.layer) not in exact | wrong
     }
-
-
-def _in_float32(whole: Graph) -> set[int]:
-    """Return the ids of the layers that no policy changes: LSTM, classifier, and what follows them."""
-    consumed = {id(tensor) for step in whole.steps for tensor in step.inputs}
-    wanted = {id(tensor) for step in whole.steps for tensor in step.outputs} - consumed
-    exact: set[int] = set()
-    for step in reversed(whole.steps):
-        if wanted.isdisjoint(id(tensor) for tensor in step.outputs):
-            continue
-        exact.add(id(step.layer))
-        if not getattr(step.layer, "weights", ()):
-            wanted.update(id(tensor) for tensor in step.inputs)
-    given: set[int] = set()  # by an LSTM, or by what only follows one
-    for step in whole.steps:
-        follows = not getattr(step.layer, "weights", ()) and given.issuperset(id(tensor) for tensor in step.inputs)
-        if isinstance(step.layer, BatchNormLSTM) or follows:
-            exact.add(id(step.layer))
-            given.update(id(tensor) for tensor in step.outputs)
-    return exact

@@ -12,8 +12,8 @@ from typing import Any
 import keras
 
 from keras_i3d.evaluation.average_precision import mean_average_precision
+from keras_i3d.models import copies, networks
 from keras_i3d.models import features as cutting
-from keras_i3d.models import networks
 from keras_i3d.training import features, memory, optimiser, precision, rematerialisation, start
 from keras_i3d.training.data import Data
 from keras_i3d.training.devices import Devices
@@ -120,7 +120,7 @@ def of_network(
 
     def finished() -> keras.Model:
         if trained is not network:
-            precision.copy_values(trained, network)
+            copies.copy_values(trained, network)
         return network
 
     return Trainee(

@@ -287,34 +287,6 @@ def test_the_gradients_of_a_small_network_are_as_near_as_rounding_lets_them_be()
     check_against_rounding(network, 8)
 
 
-def test_values_go_back_to_the_network_in_float32(small) -> None:
-    copy = precision.prepared(small, "mixed_bfloat16", {"rgb": (9, 32, 32, 3)}, on_cpu=False)
-    for variable in copy.variables:
-        variable.assign(keras.ops.zeros_like(variable.value))
-    before = [variable.numpy() for variable in small.variables]
-    try:
-        precision.copy_values(copy, small)
-        assert not any(variable.numpy().any() for variable in small.variables)
-    finally:
-        for variable, value in zip(small.variables, before, strict=True):
-            variable.assign(value)
-
-
-def test_values_of_another_network_are_refused(small) -> None:
-    kernel = small.get_layer("Logits__Conv3d_0c_1x1__conv_3d").kernel.numpy()
-    other = I3D(weights=None, input_shape=(None, None, None, 3), classes=4)
-    message = (
-        r"variable Logits__Conv3d_0c_1x1__conv_3d/kernel of shape \(1, 1, 1, 1024, 5\) cannot take the value of "
-        r"Logits__Conv3d_0c_1x1__conv_3d/kernel of shape \(1, 1, 1, 1024, 4\)"
-    )
-    with pytest.raises(ValueError, match=message):
-        precision.copy_values(other, small)
-    np.testing.assert_array_equal(small.get_layer("Logits__Conv3d_0c_1x1__conv_3d").kernel, kernel)
-    headless = I3D(weights=None, input_shape=(None, None, None, 3), include_top=False)
-    with pytest.raises(ValueError, match="'i3d' has 231 variables, 'i3d' has 228; only copies of one network"):
-        precision.copy_values(headless, small)
-
-
 @pytest.mark.parametrize(
     ("policy", "on_cpu", "message"),
     [
