@@ -19,7 +19,7 @@ from keras_i3d.errors import ModelFileError
 from keras_i3d.models import networks
 from keras_i3d.models.i3d import I3D, SIZE
 from keras_i3d.models.saved import load_model
-from keras_i3d.protocol import FPS, Frames, Protocol, short_side_for
+from keras_i3d.protocol import FPS, Protocol, short_side_for
 
 
 @dataclass(frozen=True)
@@ -52,17 +52,24 @@ class FinishedModel:
         steps = tensor.shape[1]
         return self.protocol.window if steps is None else steps * self.protocol.streams[tensor.name].step
 
-    def check_takes_whole_videos(self) -> None:
-        """Raise ModelFileError unless the network takes every frame of one stream, however many there are.
+    @property
+    def activation(self) -> str:
+        """What makes probabilities of logits: ``"softmax"``, or ``"sigmoid"`` of a network of several labels."""
+        names = {layer.name for layer in self.network.layers}
+        predictions = self.network.get_layer("Predictions") if "Predictions" in names else None
+        return getattr(getattr(predictions, "activation", None), "__name__", "softmax")
 
-        Serving and prediction from a file ask for that; `keras_i3d.evaluate` does not.
-        """
-        protocol = self.protocol
-        if protocol.window is not None or list(protocol.streams.values()) != [Frames()]:
-            raise ModelFileError(
-                f"the network {self.preparation.network} (modality {self.preparation.modality}) can be evaluated on "
-                "records, but not served or asked about a file yet; i3d can"
+    def clip_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return the shape of one clip by the names of the inputs, as in training where the network leaves it open."""
+        frames = self.window or self.protocol.train_frames
+        return {
+            tensor.name: (
+                tensor.shape[1] or self.protocol.streams[tensor.name].count(frames),
+                *(size or self.preparation.size for size in tensor.shape[2:4]),
+                tensor.shape[-1],
             )
+            for tensor in self.network.inputs
+        }
 
 
 def is_published(model: str | os.PathLike) -> bool:

@@ -1,5 +1,6 @@
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -135,11 +136,18 @@ def test_a_preparation_that_does_not_fit_is_told(c3d: Path, tmp_path, change: di
         finished_model.load(tmp_path / "model.keras")
 
 
-def test_only_a_network_of_every_frame_of_one_stream_takes_whole_videos(c3d: Path, run_folder) -> None:
-    finished_model.load(run_folder / "best.keras").check_takes_whole_videos()
-    message = r"^the network c3d \(modality rgb\) can be evaluated on records, but not served or asked about a file yet"
-    with pytest.raises(ModelFileError, match=message):
-        finished_model.load(c3d).check_takes_whole_videos()
+def test_a_clip_has_the_shape_that_the_network_takes_or_that_of_training(c3d: Path, run_folder) -> None:
+    assert finished_model.load(c3d).clip_shapes() == {"rgb": (4, 16, 16, 3)}
+    assert finished_model.load(run_folder / "best.keras").clip_shapes() == {"rgb": (64, 32, 32, 3)}
+
+
+def test_the_activation_is_that_of_the_predictions(run_folder) -> None:
+    finished = finished_model.load(run_folder / "best.keras")
+    assert finished.activation == "softmax"
+    assert replace(finished, network=finished.logits_network()).activation == "softmax"
+    logits = finished.logits_network()
+    several = keras.Model(logits.inputs, keras.layers.Activation("sigmoid", name="Predictions")(logits.output))
+    assert replace(finished, network=several).activation == "sigmoid"
 
 
 def test_published_weights_are_told_by_name() -> None:

@@ -38,7 +38,7 @@ ARROWS = {
     "training": {"models", "checkpoints", "clips", "records", "evaluation"},
     "finished_model": {"models", "checkpoints", "clips"},
     "evaluation": {"finished_model", "checkpoints", "clips", "records", "datasets", "figures", "quiet"},
-    "serving": {"finished_model", "clips"},
+    "serving": {"finished_model", "clips", "records", "models", "video"},
     "figures": set(),
     "quiet": set(),
     "commands": {

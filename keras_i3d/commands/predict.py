@@ -97,7 +97,7 @@ def predict(video: str | os.PathLike, *, model: str | os.PathLike, top: int = 5,
     total, seen = np.zeros(len(classifier.class_names)), 0
     with progress.bar("windows of the video") as bar:
         for window in _windows(video, classifier.preparation):
-            total += classifier.logits(window).astype(float) * len(window)
+            total += classifier.logits({classifier.preparation.modality: window}).astype(float) * len(window)
             seen += len(window)
             bar.advance()
     logits = total / seen

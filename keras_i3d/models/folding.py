@@ -40,7 +40,7 @@ def fold_batch_norm(network: keras.Model, input_shapes: Mapping[str, tuple[int, 
         if not isinstance(operation, layers.Layer):
             return operation  # a plain function of tensors
         if id(operation) in folded:
-            return layers.Identity(name=operation.name, dtype=operation.dtype_policy)
+            return layers.Identity(name=operation.name, dtype=operation.dtype_policy.name)
         changes = {"use_bias": True} if id(operation) in norms else {}
         return type(operation).from_config(operation.get_config() | changes)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ import tensorflow as tf
 from keras_i3d import finished_model, labels
 from keras_i3d.clips.preparation import Preparation
 from keras_i3d.errors import ModelFileError, first_line
-from keras_i3d.serving import signature
-from keras_i3d.serving.export import EXTRA, SIGNATURE, versions
+from keras_i3d.serving.export import ASSETS, EXTRA, versions
+from keras_i3d.serving.names import DEFAULT, DESCRIPTION
+from keras_i3d.serving.signatures import Signatures
 
 
 @dataclass(frozen=True)
@@ -25,17 +27,26 @@ class Classifier:
     Attributes:
         class_names: In the order of its outputs.
         preparation: The frames that it wants.
-        respond: Takes uint8 frames (or float32 flow) of shape (batch, time, height, width, channels), gives
-            the answers of `keras_i3d.serving.signature.serving_function`.
+        respond: Takes uint8 ``rgb`` or float32 ``flow`` (or both) of shape (batch, time, height, width, channels), by
+            name; gives the answers of `keras_i3d.serving.signatures`.
+        activation: What makes probabilities of logits: ``"softmax"`` or ``"sigmoid"``.
+        frames: Frames of a clip, where the model was exported for so many alone; None for any number.
     """
 
     class_names: tuple[str, ...]
     preparation: Preparation
-    respond: Callable[[Any], dict[str, Any]]
+    respond: Callable[..., dict[str, Any]]
+    activation: str = "softmax"
+    frames: int | None = None
 
-    def logits(self, frames: np.ndarray) -> np.ndarray:
-        """Return the float32 logits, (classes,), of one clip of shape (time, height, width, channels)."""
-        return self.respond(tf.constant(frames[np.newaxis]))["logits"].numpy()[0]
+    def logits(self, window: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return the float32 logits, (classes,), of one clip.
+
+        Args:
+            window: By modality, arrays of shape (time, height, width, channels).
+        """
+        clips = {name: tf.constant(array[np.newaxis]) for name, array in window.items()}
+        return self.respond(**clips)["logits"].numpy()[0]
 
 
 def open_classifier(model: str | os.PathLike, *, modality: str = "rgb") -> Classifier:
@@ -53,10 +64,8 @@ def open_classifier(model: str | os.PathLike, *, modality: str = "rgb") -> Class
     if not finished_model.is_published(model) and Path(model).is_dir():
         return _open_saved_model(Path(model))
     finished = finished_model.load(model, modality=modality)
-    finished.check_takes_whole_videos()
-    spec = signature.input_spec(finished.preparation.modality)
-    function = tf.function(signature.serving_function(finished), input_signature=[spec])
-    return Classifier(finished.class_names, finished.preparation, function)
+    function = Signatures(finished).concrete(DEFAULT)
+    return Classifier(finished.class_names, finished.preparation, function, finished.activation)
 
 
 def _open_saved_model(folder: Path) -> Classifier:
@@ -69,22 +78,22 @@ def _open_saved_model(folder: Path) -> Classifier:
     preparation = Preparation.read(version / EXTRA)
     if preparation is None:
         raise ModelFileError(f"{version}: a SavedModel, but not one that `keras-i3d export` wrote")
-    names = tuple(labels.read(version / EXTRA / labels.FILE_NAME))
     try:
         loaded = tf.saved_model.load(str(version))
-        function = loaded.signatures[SIGNATURE]
+        function, description = loaded.signatures[DEFAULT], loaded.signatures[DESCRIPTION]
     except (tf.errors.OpError, OSError, LookupError, ValueError) as error:
         raise ModelFileError(f"{version}: damaged SavedModel ({first_line(error)})") from error
-
-    ((argument, _),) = function.structured_input_signature[1].items()
-    classes = function.structured_outputs["logits"].shape[-1]
-    if argument != preparation.modality or classes != len(names):
+    names = tuple(labels.read(version / ASSETS / labels.FILE_NAME))
+    told = {key: value.numpy()[0] for key, value in description(query=tf.constant([""])).items()}
+    served = tuple(name.decode() for name in told["class_names"])
+    if names != served or asdict(preparation) != json.loads(told["preparation"]):
         raise ModelFileError(
-            f"{version}: takes {argument} and has {classes} classes, but the files in its {EXTRA} say "
-            f"{preparation.modality} and {len(names)}"
+            f"{version}: the files of class names or preparation in it are another model's: the graph has "
+            f"{len(served)} classes ({served[0]}, ...) and {told['preparation'].decode()}"
         )
+    inputs = function.structured_input_signature[1]
 
-    def respond(frames: Any, keep: Any = loaded) -> dict[str, Any]:
-        return function(**{preparation.modality: frames})
+    def respond(keep: Any = loaded, **clips: Any) -> dict[str, Any]:
+        return function(**clips)
 
-    return Classifier(names, preparation, respond)
+    return Classifier(names, preparation, respond, told["activation"].decode(), next(iter(inputs.values())).shape[1])

@@ -2,67 +2,89 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
 from pathlib import Path
 
-import keras
+import tensorflow as tf
 
-from keras_i3d import finished_model, labels
-from keras_i3d.errors import OutputFolderError
+from keras_i3d import finished_model, labels, storage
+from keras_i3d.clips.preparation import Preparation
+from keras_i3d.errors import OutputFolderError, first_line
 from keras_i3d.finished_model import FinishedModel
-from keras_i3d.serving import signature
+from keras_i3d.serving import beside, warm_up
+from keras_i3d.serving.check import check as compare
+from keras_i3d.serving.options import ServingOptions
+from keras_i3d.serving.signatures import Signatures
 
-SIGNATURE = "serving_default"
+ASSETS = "assets"
 EXTRA = "assets.extra"  # TensorFlow's name for files that ride along with a SavedModel
 
 
-def export(model: str | os.PathLike | FinishedModel, output: str | os.PathLike) -> Path:
+def export(
+    model: str | os.PathLike | FinishedModel,
+    output: str | os.PathLike,
+    options: ServingOptions | None = None,
+    *,
+    name: str | None = None,
+    modality: str = "rgb",
+    check: bool = False,
+) -> Path:
     """Write the next version of a served model: ``output/1``, ``output/2`` and so on.
 
-    The signature ``serving_default`` takes uint8 RGB frames, (batch, time, height, width, 3) of any length and
-    size (for a flow network float32 flow in pixels, (..., 2)), at the rate in ``preparation.json``; resizing,
-    cropping and scaling are inside. It gives ``logits``, ``probabilities``, ``top_classes`` and
-    ``top_probabilities``. A version is written aside and appears by one rename.
+    Its signatures are those of `keras_i3d.serving.signatures`: ``serving_default`` takes raw frames, uint8 RGB
+    (batch, time, height, width, 3) of any length and size (for a flow network float32 flow in pixels, (..., 2), for
+    one of two streams both), at the rate in ``preparation.json``; resizing, cropping and scaling are inside. A version
+    is written aside and appears by one rename, warm-up requests and class names with it. Beside it lie
+    ``models.config`` and ``batching.config``, which are written once, and a ``README.md`` of the newest version.
 
     Args:
         model: A ``.keras`` file, a name of published weights, or a `FinishedModel`.
         output: Folder of the model's versions, created where it is absent.
+        options: Dtype, shapes and so on of the served model.
+        name: The model's on the server; by default the network's, such as ``"i3d"``.
+        modality: Stream of published weights.
+        check: Whether the version is loaded as a server does and compared with the Keras model before it appears;
+            what was found is in its ``assets.extra/check.json``.
 
     Returns:
         The folder of the new version.
 
     Raises:
-        ModelFileError: The model cannot be loaded.
-        OutputFolderError: The folder holds something else than versions, or cannot be written.
+        ModelFileError: The model cannot be loaded, or the check failed.
+        OutputFolderError: The folder holds something else than versions of this model, or cannot be written.
     """
-    finished = model if isinstance(model, FinishedModel) else finished_model.load(model)
-    finished.check_takes_whole_videos()
-    output = Path(output)
+    options = options or ServingOptions()
+    finished = model if isinstance(model, FinishedModel) else finished_model.load(model, modality=modality)
+    _check_shape(finished, options)
+    name = name or finished.preparation.network
+    folder = storage.local_path(output)
+    if folder is None:
+        raise OutputFolderError(f"{output}: a model is exported to a folder of this machine, not to a URL")
     try:
-        output.mkdir(parents=True, exist_ok=True)
-        number = _next_version(output)
-        aside = Path(tempfile.mkdtemp(prefix=".exporting-", dir=output))
+        folder.mkdir(parents=True, exist_ok=True)
+        _check_folder(folder, finished)
+        aside = Path(tempfile.mkdtemp(prefix=".exporting-", dir=folder))
     except OSError as error:
-        raise OutputFolderError(f"{output}: cannot be used as output folder ({error.strerror})") from error
+        raise OutputFolderError(f"{folder}: cannot be used as output folder ({error.strerror})") from error
     try:
-        archive = keras.export.ExportArchive()
-        archive.track(finished.network)
-        archive.add_endpoint(
-            SIGNATURE,
-            signature.serving_function(finished),
-            input_signature=[signature.input_spec(finished.preparation.modality)],
-        )
-        archive.write_out(aside / "model", verbose=False)
-        extra = aside / "model" / EXTRA
+        signatures = Signatures(finished, options)
+        made = aside / "model"
+        _save(signatures, made, aside)
+        extra = made / EXTRA
         extra.mkdir()
-        labels.write(extra / labels.FILE_NAME, finished.class_names)
         finished.preparation.write(extra)
-        (aside / "model").rename(output / str(number))
+        warm_up.write(extra, signatures, name)
+        if check:
+            compare(made, finished, options).write(extra)
+        beside.write(folder, signatures, name)
+        return _publish(made, folder)
+    except OSError as error:
+        raise OutputFolderError(f"{folder}: the model could not be written ({error.strerror})") from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
-    return output / str(number)
 
 
 def versions(folder: Path) -> list[Path]:
@@ -70,12 +92,66 @@ def versions(folder: Path) -> list[Path]:
     return sorted((path for path in folder.iterdir() if path.name.isdigit()), key=lambda path: int(path.name))
 
 
-def _next_version(output: Path) -> int:
-    foreign = [path.name for path in output.iterdir() if not path.name.isdigit() and not path.name.startswith(".")]
-    if foreign:
-        raise OutputFolderError(
-            f"{output}: holds {foreign[0]!r}, which is no version of a served model; the output folder must be "
-            "new, empty, or an earlier export"
+def _save(signatures: Signatures, made: Path, aside: Path) -> None:
+    module = tf.Module()
+    module.weights = signatures.variables
+    names = aside / labels.FILE_NAME
+    labels.write(names, signatures.finished.class_names)
+    module.class_names = tf.saved_model.Asset(str(names))
+    functions = {name: signatures.concrete(name) for name in signatures.names}
+    try:
+        tf.saved_model.save(module, str(made), functions)
+    except tf.errors.OpError as error:
+        raise OSError(error.error_code, first_line(error)) from error
+
+
+def _publish(made: Path, folder: Path) -> Path:
+    """Give a version the next number; another export may take one at the same moment."""
+    while True:
+        present = versions(folder)
+        version = folder / str(int(present[-1].name) + 1 if present else 1)
+        try:
+            made.rename(version)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+        else:
+            return version
+
+
+def _check_shape(finished: FinishedModel, options: ServingOptions) -> None:
+    """Raise ValueError where fixed frames are fewer than the network sees at once."""
+    least = finished.window or finished.protocol.period
+    if options.frames is not None and options.frames % least:
+        raise ValueError(
+            f"the network {finished.preparation.network} takes {least} frames at once, so the frames of a fixed shape "
+            f"must be a multiple of that, got {options.frames}"
         )
-    present = versions(output)
-    return int(present[-1].name) + 1 if present else 1
+
+
+def _check_folder(folder: Path, finished: FinishedModel) -> None:
+    """Raise OutputFolderError where a folder holds something else than versions of this model."""
+    for path in folder.iterdir():
+        if not (path.name.isdigit() or path.name.startswith(".") or path.name in beside.FILE_NAMES):
+            raise OutputFolderError(
+                f"{folder}: holds {path.name!r}, which is no version of a served model; the output folder must be "
+                "new, empty, or an earlier export"
+            )
+    present = versions(folder)
+    if not present:
+        return
+    there, names = Preparation.read(present[-1] / EXTRA), present[-1] / ASSETS / labels.FILE_NAME
+    if there is None or not names.is_file():
+        raise OutputFolderError(f"{present[-1]}: holds no model that `keras-i3d export` wrote; choose another folder")
+    found = (there.network, there.modality, tuple(labels.read(names)))
+    own = (finished.preparation.network, finished.preparation.modality, finished.class_names)
+    if found != own:
+        raise OutputFolderError(
+            f"{folder}: holds versions of another model ({_told(*found)}), and this is {_told(*own)}; clients would "
+            "meet one in place of the other, so choose another folder"
+        )
+
+
+def _told(network: str, modality: str, names: tuple[str, ...]) -> str:
+    shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+    return f"{network}, {modality}, {len(names)} classes: {shown}"

@@ -22,16 +22,17 @@ def test_a_keras_file_and_its_export_answer_alike(run_folder, served) -> None:
         classifier = open_classifier(model)
         assert len(classifier.class_names) == 8
         assert classifier.preparation.short_side == 37
-        answers.append(classifier.logits(frames))
+        answers.append(classifier.logits({"rgb": frames}))
     np.testing.assert_allclose(answers[1], answers[0], atol=1e-6)
     np.testing.assert_array_equal(answers[2], answers[1])
 
 
-def test_the_newest_version_answers(served, run_folder, tmp_path) -> None:
+def test_the_newest_version_answers(served, tmp_path) -> None:
     shutil.copytree(served / "1", tmp_path / "2")
     shutil.copytree(served / "1", tmp_path / "10")
-    (tmp_path / "10/assets.extra/labels.txt").write_text("".join(f"new {n}\n" for n in range(8)))
-    assert open_classifier(tmp_path).class_names[0] == "new 0"
+    (tmp_path / "10/saved_model.pb").write_bytes(b"")
+    with pytest.raises(ModelFileError, match="/10: damaged SavedModel"):
+        open_classifier(tmp_path)
 
 
 def test_a_folder_without_a_saved_model_is_named(tmp_path) -> None:
@@ -46,18 +47,20 @@ def test_a_saved_model_of_others_is_named(tmp_path, served) -> None:
         open_classifier(tmp_path)
 
 
-def test_labels_or_a_preparation_of_another_model_are_named(tmp_path, served) -> None:
+def test_class_names_or_a_preparation_of_another_model_are_named(tmp_path, served) -> None:
     shutil.copytree(served / "1", tmp_path / "1")
-    extra = tmp_path / "1/assets.extra"
-    (extra / "labels.txt").write_text("a\nb\n")
-    message = r"takes rgb and has 8 classes, but the files in its assets\.extra say rgb and 2$"
+    names = (tmp_path / "1/assets/labels.txt").read_text()
+    (tmp_path / "1/assets/labels.txt").write_text("a\nb\n")
+    message = r"in it are another model's: the graph has 8 classes \(grows, \.\.\.\) and \{\"modality\": \"rgb\""
     with pytest.raises(ModelFileError, match=message):
         open_classifier(tmp_path)
-    preparation = (extra / "preparation.json").read_text()
-    (extra / "preparation.json").write_text(preparation.replace('"rgb"', '"flow"'))
-    with pytest.raises(ModelFileError, match="say flow and 2"):
+    (tmp_path / "1/assets/labels.txt").write_text(names)
+    file = tmp_path / "1/assets.extra/preparation.json"
+    preparation = file.read_text()
+    file.write_text(preparation.replace('"rgb"', '"flow"'))
+    with pytest.raises(ModelFileError, match=message):
         open_classifier(tmp_path)
-    (extra / "preparation.json").write_text(preparation.replace("25.0", '"fast"'))
+    file.write_text(preparation.replace("25.0", '"fast"'))
     with pytest.raises(ModelFileError, match=r"preparation.json: cannot be read \(fps must be a number above 0"):
         open_classifier(tmp_path)
 

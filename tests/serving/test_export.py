@@ -1,16 +1,30 @@
+import errno
+import json
+import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
+import c_api
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from finished_networks import CLASSES, finished_network, tiny_network
 
 from keras_i3d import finished_model, labels
+from keras_i3d.clips import transforms
 from keras_i3d.clips.preparation import Preparation
 from keras_i3d.errors import ModelFileError, OutputFolderError
+from keras_i3d.finished_model import FinishedModel
 from keras_i3d.serving import export as exporting
-from keras_i3d.serving import signature
+from keras_i3d.serving import messages, tensors
 from keras_i3d.serving.export import export
+from keras_i3d.serving.options import ServingOptions
+
+SIGNATURES = {"serving_default", "frames", "clip", "features", "description"}
+NOISE = np.random.default_rng(0)
 
 
 @pytest.fixture(scope="module")
@@ -20,8 +34,24 @@ def served(run_folder, tmp_path_factory):
     return folder
 
 
-def test_the_signature_has_the_names_and_types_that_clients_rely_on(served) -> None:
-    function = tf.saved_model.load(str(served / "1")).signatures["serving_default"]
+@pytest.fixture(scope="module")
+def loaded(served):
+    """Return the model, loaded by TensorFlow's C API as a server does."""
+    model = c_api.SavedModel(served / "1")
+    yield model
+    model.close()
+
+
+def refused(loaded, message: str, signature: str = "serving_default", **inputs: np.ndarray) -> None:
+    with pytest.raises(c_api.TensorFlowError, match=message) as caught:
+        loaded.run(signature, inputs)
+    assert caught.value.code == "INVALID_ARGUMENT"
+
+
+def test_the_signatures_have_the_names_and_types_that_clients_rely_on(served) -> None:
+    signatures = tf.saved_model.load(str(served / "1")).signatures
+    assert set(signatures) == SIGNATURES
+    function = signatures["serving_default"]
     ((name, spec),) = function.structured_input_signature[1].items()
     assert (name, spec.dtype, spec.shape.as_list()) == ("rgb", tf.uint8, [None, None, None, None, 3])
     outputs = {name: (spec.dtype, spec.shape[-1]) for name, spec in function.structured_outputs.items()}
@@ -33,13 +63,89 @@ def test_the_signature_has_the_names_and_types_that_clients_rely_on(served) -> N
     }
 
 
-def test_the_saved_model_answers_as_the_network_does(served, run_folder) -> None:
-    function = tf.saved_model.load(str(served / "1")).signatures["serving_default"]
-    own = signature.serving_function(finished_model.load(run_folder / "best.keras"))
+def test_loaded_as_a_server_does_it_answers_as_the_keras_model(loaded, run_folder) -> None:
+    finished = finished_model.load(run_folder / "best.keras")
     for shape in [(1, 9, 37, 50, 3), (2, 20, 64, 48, 3)]:
-        frames = tf.constant(np.random.default_rng(0).integers(0, 256, shape, np.uint8))
-        theirs, ours = function(rgb=frames)["logits"].numpy(), own(frames)["logits"].numpy()
-        assert np.abs(theirs - ours).max() <= 1e-5 * max(ours.std(), 0.1)
+        frames = NOISE.integers(0, 256, shape, np.uint8)
+        clips = np.stack([transforms.testing_view(tf.constant(clip), 32, "rgb") for clip in frames])
+        wanted = finished.logits_network()(clips, training=False).numpy()
+        found = loaded.run("serving_default", {"rgb": frames})
+        assert np.abs(found["logits"] - wanted).max() <= 1e-5 * wanted.std()
+        assert found["top_classes"][0, 0].decode() == finished.class_names[wanted[0].argmax()]
+        prepared = loaded.run("clip", {"rgb": clips})
+        assert np.abs(prepared["logits"] - wanted).max() <= 1e-5 * wanted.std()
+
+
+def test_the_warm_up_requests_replay_through_the_loaded_model(served, loaded) -> None:
+    file = served / "1/assets.extra/tf_serving_warmup_requests"
+    replayed = []
+    for record in tf.data.TFRecordDataset(str(file)):
+        request = messages.PredictionLog.FromString(record.numpy()).predict_log.request
+        inputs = {name: tensors.from_proto(tensor) for name, tensor in request.inputs.items()}
+        answer = loaded.run(request.model_spec.signature_name, inputs)
+        assert all(len(value) == 1 for value in answer.values())
+        replayed.append(request.model_spec.signature_name)
+    assert set(replayed) == SIGNATURES
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((9, 40, 50, 3), r"rgb must be of shape \[batch, time, height, width, 3\]; got shape\] \[9 40 50 3\]"),
+        ((1, 1, 9, 40, 50, 3), r"rgb must be of shape .* got shape\] \[1 1 9 40 50 3\]"),
+        ((1, 9, 40, 50, 4), r"rgb must be of shape .* got shape\] \[1 9 40 50 4\]"),
+        ((1, 0, 40, 50, 3), r"rgb has no clips, no frames or no pixels; shape\] \[1 0 40 50 3\]"),
+        ((0, 9, 40, 50, 3), r"rgb has no clips, no frames or no pixels"),
+        ((1, 9, 40, 0, 3), r"rgb has no clips, no frames or no pixels"),
+        (
+            (1, 10_000, 8, 8, 3),
+            r"rgb has more than 1000 frames; send a longer video in parts; shape\] \[1 10000 8 8 3\]",
+        ),
+    ],
+)
+def test_frames_that_are_none_are_refused_with_the_reason(loaded, shape: tuple, message: str) -> None:
+    for signature in ("serving_default", "features"):
+        refused(loaded, message, signature, rgb=np.zeros(shape, np.uint8))
+    assert loaded.run("serving_default", {"rgb": np.zeros((1, 9, 40, 50, 3), np.uint8)})["logits"].shape == (1, 8)
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((9, 32, 32, 3), r"rgb must be of shape \[batch, time, 32, 32, 3\]; got shape\] \[9 32 32 3\]"),
+        ((1, 9, 33, 33, 3), r"rgb must be of shape \[batch, time, 32, 32, 3\]"),
+        ((1, 0, 32, 32, 3), "rgb has no clips, no frames"),
+        ((1, 1001, 32, 32, 3), "rgb has more than 1000 frames"),
+    ],
+)
+def test_clips_that_are_none_are_refused_with_the_reason(loaded, shape: tuple, message: str) -> None:
+    refused(loaded, message, "clip", rgb=np.zeros(shape, np.float32))
+
+
+def test_encoded_frames_that_are_none_are_refused_with_the_reason(loaded) -> None:
+    def picture(*size: int) -> bytes:
+        return tf.io.encode_jpeg(tf.zeros((*size, 3), tf.uint8)).numpy()
+
+    def frames(*files: bytes) -> np.ndarray:
+        return np.array([files], object)
+
+    good = picture(40, 50)
+    refused(loaded, "Unknown image file format", "frames", rgb_bytes=frames(good, b"nothing"))
+    message = r"frames of different sizes; the first and another are\] \[40 50 3\] \[41 50 3\]"
+    refused(loaded, message, "frames", rgb_bytes=frames(good, picture(41, 50)))
+    refused(loaded, "rgb_bytes has no clips or no frames", "frames", rgb_bytes=np.zeros((1, 0), object))
+    message = r"rgb_bytes must be of shape \[batch, time\]; got shape\] \[2\]"
+    refused(loaded, message, "frames", rgb_bytes=np.array([good, good], object))
+    assert loaded.run("frames", {"rgb_bytes": frames(good, good)})["logits"].shape == (1, 8)
+
+
+def test_streams_of_different_length_are_refused(tmp_path) -> None:
+    loaded = c_api.SavedModel(export(finished_network("two_stream"), tmp_path))
+    rgb, flow = np.zeros((1, 10, 40, 50, 3), np.uint8), np.zeros((1, 12, 40, 50, 2), np.float32)
+    message = r"rgb and flow differ in batch or time; shapes\] \[1 10 40 50 3\] \[1 12 40 50 2\]"
+    refused(loaded, message, rgb=rgb, flow=flow)
+    assert loaded.run("serving_default", {"rgb": rgb, "flow": flow[:, :10]})["logits"].shape == (1, 7)
+    loaded.close()
 
 
 def test_the_saved_model_works_without_the_package(served) -> None:
@@ -53,24 +159,55 @@ def test_the_saved_model_works_without_the_package(served) -> None:
 
 
 def test_class_names_and_preparation_ride_along(served, run_folder) -> None:
-    extra = served / "1" / exporting.EXTRA
-    assert labels.read(extra / "labels.txt") == labels.read(run_folder / "labels.txt")
-    assert Preparation.read(extra) == Preparation.read(run_folder)
+    version = served / "1"
+    assert labels.read(version / exporting.ASSETS / "labels.txt") == labels.read(run_folder / "labels.txt")
+    assert Preparation.read(version / exporting.EXTRA) == Preparation.read(run_folder)
 
 
-def test_the_next_export_is_the_next_version_and_nothing_is_left_beside_it(served, run_folder) -> None:
-    (served / "9").mkdir()
-    assert export(run_folder / "best.keras", served) == served / "10"
-    (served / "9").rmdir()
-    assert sorted(path.name for path in served.iterdir()) == ["1", "10"]
-    assert [path.name for path in exporting.versions(served)] == ["1", "10"]
+def test_the_next_export_is_the_next_version_and_nothing_is_left_beside_it(tmp_path) -> None:
+    (tmp_path / "9").mkdir()
+    with pytest.raises(OutputFolderError, match=r"/9: holds no model that `keras-i3d export` wrote; choose another"):
+        export(tiny_network(), tmp_path)
+    (tmp_path / "9").rmdir()
+    assert export(tiny_network(), tmp_path, name="actions") == tmp_path / "1"
+    (tmp_path / "1").rename(tmp_path / "9")
+    assert export(tiny_network(), tmp_path, name="actions") == tmp_path / "10"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        *("10", "9", "README.md", "batching.config", "models.config")
+    ]
+    assert 'name: "actions"' in (tmp_path / "models.config").read_text()
+    assert [path.name for path in exporting.versions(tmp_path)] == ["9", "10"]
 
 
-def test_a_folder_of_something_else_is_left_alone(run_folder, tmp_path) -> None:
+def test_a_number_that_another_export_took_meanwhile_is_passed_over(tmp_path, monkeypatch) -> None:
+    rename = Path.rename
+
+    def taken(self: Path, target: Path) -> Path:
+        if target == tmp_path / "1" and not target.exists():
+            shutil.copytree(self, target)
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", taken)
+    assert export(tiny_network(), tmp_path) == tmp_path / "2"
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path) -> None:
     (tmp_path / "thesis.txt").write_text("x")
     with pytest.raises(OutputFolderError, match=r"holds 'thesis.txt', which is no version of a served model"):
-        export(run_folder / "best.keras", tmp_path)
+        export(tiny_network(), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_a_folder_of_another_model_is_left_alone(tmp_path) -> None:
+    export(tiny_network(), tmp_path)
+    other = FinishedModel(tiny_network().network, ("walk", *CLASSES[1:]), tiny_network().preparation)
+    message = (
+        r"holds versions of another model \(i3d, rgb, 7 classes: run, jump, swim, \.\.\.\), and this is i3d, rgb, "
+        r"7 classes: walk, jump, swim, \.\.\.; .* choose another folder"
+    )
+    with pytest.raises(OutputFolderError, match=message):
+        export(other, tmp_path)
+    assert [path.name for path in exporting.versions(tmp_path)] == ["1"]
 
 
 def test_a_model_that_is_none_leaves_nothing(tmp_path) -> None:
@@ -80,13 +217,67 @@ def test_a_model_that_is_none_leaves_nothing(tmp_path) -> None:
     assert not (tmp_path / "served").exists()
 
 
-def test_an_output_that_is_a_file_is_named(run_folder, tmp_path) -> None:
+def test_a_model_without_classes_is_named(run_folder, tmp_path) -> None:
+    finished = finished_model.load(run_folder / "best.keras")
+    finished.network.save(tmp_path / "x.keras")
+    with pytest.raises(ModelFileError, match=r"x.keras: has no class names; labels.txt is expected beside it"):
+        export(tmp_path / "x.keras", tmp_path / "served")
+    keras.Model(finished.network.inputs, finished.network.get_layer("Mixed_5c").output).save(tmp_path / "x.keras")
+    with pytest.raises(ModelFileError, match="it needs inputs named rgb or flow and a layer named Logits"):
+        export(tmp_path / "x.keras", tmp_path / "served")
+    assert not (tmp_path / "served").exists()
+
+
+def test_an_output_that_is_none_is_named(tmp_path, as_nobody, open_folder) -> None:
     (tmp_path / "served").write_text("x")
     with pytest.raises(OutputFolderError, match="served: cannot be used as output folder"):
-        export(run_folder / "best.keras", tmp_path / "served")
+        export(tiny_network(), tmp_path / "served")
+    with pytest.raises(OutputFolderError, match="s3://bucket/served: a model is exported to a folder of this machine"):
+        export(tiny_network(), "s3://bucket/served")
+    (open_folder / "served").mkdir(mode=0o555)
+    with as_nobody(), pytest.raises(OutputFolderError, match="served: cannot be used as output folder"):
+        export(tiny_network(), open_folder / "served")
 
 
-def test_a_flow_network_is_served_flow(flow_run_folder, tmp_path) -> None:
-    version = export(flow_run_folder / "best.keras", tmp_path)
-    function = tf.saved_model.load(str(version)).signatures["serving_default"]
-    assert function(flow=tf.zeros((1, 9, 40, 40, 2)))["logits"].shape == (1, 8)
+def test_a_full_disk_leaves_no_version(tmp_path, monkeypatch) -> None:
+    def fill(*arguments: object, **options: object) -> None:
+        raise tf.errors.ResourceExhaustedError(None, None, "variables.data: No space left on device")
+
+    monkeypatch.setattr(tf.saved_model, "save", fill)
+    with pytest.raises(OutputFolderError, match=r"the model could not be written \(.*No space left on device"):
+        export(tiny_network(), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    assert os.strerror(errno.ENOSPC) == "No space left on device"
+
+
+def test_a_version_that_fails_its_check_does_not_appear(tmp_path, monkeypatch) -> None:
+    monkeypatch.setitem(exporting.compare.__globals__["LIMITS"], "bfloat16", 0.0)
+    options = ServingOptions(precision="bfloat16")
+    with pytest.raises(ModelFileError, match=r"differs from the Keras model by .* 0 is allowed in bfloat16"):
+        export(tiny_network(), tmp_path, options, check=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_fixed_number_of_frames_must_suit_the_network(tmp_path) -> None:
+    message = (
+        "the network c3d takes 16 frames at once, so the frames of a fixed shape must be a multiple of that, got 24"
+    )
+    with pytest.raises(ValueError, match=message):
+        export(finished_network("c3d"), tmp_path, ServingOptions(shape=(None, 24, None, None)))
+
+
+def test_a_checked_version_tells_how_far_it_is_off(tmp_path) -> None:
+    version = export(tiny_network(modality="flow"), tmp_path, ServingOptions(fold_batch_norm=True), check=True)
+    found = json.loads((version / exporting.EXTRA / "check.json").read_text())
+    assert set(found["differences"]) == {"serving_default", "clip", "features"}
+    assert max(found["differences"].values()) <= 1e-5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["convnet_lstm", "c3d", "two_stream", "fused_two_stream", "two_stream_i3d"])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_every_network_is_exported_and_checked(name: str, precision: str, tmp_path) -> None:
+    version = export(finished_network(name), tmp_path, ServingOptions(precision=precision), check=True)
+    found = json.loads((version / exporting.EXTRA / "check.json").read_text())
+    assert found["replayed"] == 5
+    assert max(found["differences"].values()) <= (1e-5 if precision == "float32" else 0.1)

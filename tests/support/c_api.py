@@ -200,7 +200,7 @@ _FUNCTIONS = {
 
 @cache
 def _library() -> ctypes.CDLL:
-    (folder,) = importlib.util.find_spec("tensorflow").submodule_search_locations  # found, not imported
+    folder, *_ = importlib.util.find_spec("tensorflow").submodule_search_locations  # found, not imported
     ctypes.CDLL(f"{folder}/libtensorflow_framework.so.2", ctypes.RTLD_GLOBAL)
     library = ctypes.CDLL(f"{folder}/libtensorflow_cc.so.2", ctypes.RTLD_GLOBAL)
     for name, (result, arguments) in _FUNCTIONS.items():

@@ -1,0 +1,297 @@
+"""The functions of a served model: raw frames in, named answers out.
+
+They call the very preparation that training and evaluation call, and cut a clip into what the network sees at once
+as the paper's test does, so there is no skew between them.
+
+| signature | takes | gives |
+|---|---|---|
+| ``serving_default`` | raw frames | ``logits``, ``probabilities``, ``top_classes``, ``top_probabilities`` |
+| ``frames`` | the same with rgb as JPEGs or PNGs | the same |
+| ``clip`` | prepared clips | the same |
+| ``features`` | raw frames | ``features``, ``mean_features`` |
+| ``description`` | ``query``, anything | ``preparation``, ``activation``, ``class_names`` |
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from functools import cached_property
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from keras_i3d import streams
+from keras_i3d.clips import sampling, transforms
+from keras_i3d.finished_model import FinishedModel
+from keras_i3d.models import copies, folding
+from keras_i3d.models import features as cutting
+from keras_i3d.records import schema
+from keras_i3d.serving.names import CLIP, DEFAULT, DESCRIPTION, FEATURES, FRAMES, QUERY, RGB_BYTES
+from keras_i3d.serving.options import ServingOptions
+
+TOP = 5
+Tensors = dict[str, Any]
+
+
+class Signatures:
+    """The functions of a finished model, by the names of their signatures.
+
+    Raw frames are uint8 RGB (batch, time, height, width, 3), flow is float32 pixels per frame, (..., 2); a network of
+    two streams takes both, of as many frames. Clips are float32 in [-1, 1], as the network takes them. Logits and
+    probabilities are float32 (batch, classes), the best five classes and their probabilities (batch, 5). Features are
+    float32 (batch, steps, width), those of both streams side by side where each has its own, and their mean over the
+    steps (batch, width). Of what a clip cannot be, every function raises ``InvalidArgumentError`` with what is wrong.
+
+    Args:
+        finished: Of any network.
+        options: How it computes, and on which shapes.
+    """
+
+    def __init__(self, finished: FinishedModel, options: ServingOptions | None = None) -> None:
+        self.finished = finished
+        self.options = options or ServingOptions()
+        self._streams = finished.protocol.streams
+        self._names = list(finished.class_names)
+        self._body, self._head = cutting.split(_in_use(finished, self.options))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The signatures that this model has; one of flow alone has no encoded frames."""
+        return tuple(name for name in self._functions if name != FRAMES or "rgb" in self._streams)
+
+    @property
+    def variables(self) -> list[tf.Variable]:
+        """All that the functions read."""
+        return [variable.value for half in (self._body, self._head) for variable in half.variables]
+
+    def concrete(self, name: str) -> Any:
+        """Return a function, traced; it takes tensors by name and gives tensors by name.
+
+        Raises:
+            ValueError: The model has no such signature.
+        """
+        if name not in self.names:
+            raise ValueError(f"unknown signature {name!r}; this model has {', '.join(self.names)}")
+        specs = self.specs(name)
+
+        def function(**inputs: Any) -> Tensors:
+            return self._functions[name](inputs)
+
+        return tf.function(function).get_concrete_function(**{spec.name: spec for spec in specs})
+
+    def specs(self, name: str) -> list[tf.TensorSpec]:
+        """Return what a function takes."""
+        batch, time, height, width = self.options.shape
+        if name == DESCRIPTION:
+            return [tf.TensorSpec((None,), tf.string, name=QUERY)]
+        if name == CLIP:
+            return self._clip_specs(batch)
+        raw = {"rgb": tf.uint8, "flow": tf.float32}
+        return [
+            tf.TensorSpec((batch, time), tf.string, name=RGB_BYTES)
+            if name == FRAMES and stream == "rgb"
+            else tf.TensorSpec((batch, time, height, width, streams.channels(stream)), raw[stream], name=stream)
+            for stream in self._streams
+        ]
+
+    def request_shapes(self, name: str, *, batch: int = 1, frames: int | None = None) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of what a function takes in a usual request, by name.
+
+        Args:
+            name: Of the signature.
+            batch: Clips, where the batch is open.
+            frames: Of the video, where the time is open; None for those of a training clip.
+        """
+        protocol, (_, _, height, width) = self.finished.protocol, self.options.shape
+        short_side = self.finished.preparation.short_side
+        frames = frames or min(protocol.train_frames, self.options.max_frames)
+        shapes = {}
+        for spec in self.specs(name):
+            steps = protocol.streams[spec.name].count(frames) if name == CLIP else frames
+            usual = (batch, steps, height or short_side, width or round(short_side * 4 / 3), None)
+            shapes[spec.name] = tuple(given or free for given, free in zip(spec.shape, usual, strict=False))
+        return shapes
+
+    @cached_property
+    def _functions(self) -> dict[str, Callable[[Tensors], Tensors]]:
+        return {
+            DEFAULT: lambda raw: self._answers(raw),
+            FRAMES: lambda raw: self._answers(_decoded(raw)),
+            CLIP: lambda clips: self._named(self._run(_of_some_length(_of_ranks(clips), self.options.max_frames))[1]),
+            FEATURES: lambda raw: self._raw_features(raw),
+            DESCRIPTION: lambda inputs: self._description(inputs[QUERY]),
+        }
+
+    def _clip_specs(self, batch: int | None) -> list[tf.TensorSpec]:
+        """Return what the network takes; the time of windows is not that of the raw frames."""
+        time, size = self.options.frames if self.finished.window is None else None, self.finished.preparation.size
+        given = {tensor.name: tensor.shape for tensor in self.finished.network.inputs}
+        steps = {stream: given[stream][1] or (time and part.count(time)) for stream, part in self._streams.items()}
+        return [
+            tf.TensorSpec((batch, steps[stream], size, size, given[stream][-1]), tf.float32, name=stream)
+            for stream in self._streams
+        ]
+
+    def _answers(self, raw: Tensors) -> Tensors:
+        clips, windows = self._prepared(raw)
+        _, logits = self._run(clips)
+        if windows is not None:
+            logits = tf.reduce_mean(tf.reshape(logits, (-1, windows, logits.shape[-1])), axis=1)
+        return self._named(logits)
+
+    def _raw_features(self, raw: Tensors) -> Tensors:
+        clips, windows = self._prepared(raw)
+        steps, _ = self._run(clips)
+        if windows is not None:
+            steps = tf.reshape(steps, (-1, windows * tf.shape(steps)[1], steps.shape[-1]))
+        return {"features": steps, "mean_features": tf.reduce_mean(steps, axis=1)}
+
+    @cached_property
+    def _run(self) -> Any:
+        """The network: clips to features over time and logits. Traced once for all signatures."""
+        batch = self.options.shape[0] if self.finished.window is None else None
+        specs = {spec.name: spec for spec in self._clip_specs(batch)}
+
+        @tf.function(input_signature=[specs], jit_compile=self.options.xla or None)
+        def run(clips: Tensors) -> tuple[Any, Any]:
+            found = self._body(clips if len(clips) > 1 else next(iter(clips.values())), training=False)
+            parts = list(found.values()) if isinstance(found, dict) else [found]
+            steps = tf.concat([tf.cast(_over_time(part), tf.float32) for part in parts], axis=-1)
+            return steps, self._head(found, training=False)
+
+        return run
+
+    def _named(self, logits: Any) -> Tensors:
+        probabilities = keras.activations.get(self.finished.activation)(logits)
+        best = tf.math.top_k(probabilities, min(TOP, len(self._names)))
+        return {
+            "logits": logits,
+            "probabilities": probabilities,
+            "top_classes": tf.gather(tf.constant(self._names), best.indices),
+            "top_probabilities": best.values,
+        }
+
+    def _description(self, query: Any) -> Tensors:
+        count = tf.size(query)
+        preparation = json.dumps(asdict(self.finished.preparation))
+        return {
+            "preparation": tf.fill([count], preparation),
+            "activation": tf.fill([count], self.finished.activation),
+            "class_names": tf.tile(tf.constant([self._names]), [count, 1]),
+        }
+
+    def _prepared(self, raw: Tensors) -> tuple[Tensors, Any]:
+        """Return the clips that the network takes, those of a batch's windows in one batch, and windows per video."""
+        in_order = {stream: raw[stream] for stream in self._streams}
+        raw = _of_equal_length(_of_some_length(_of_ranks(in_order), self.options.max_frames))
+        preparation, window = self.finished.preparation, self.finished.window
+        time = tf.shape(next(iter(raw.values())))[1]
+        multiple = window or self.finished.protocol.period
+        windows = None if window is None else tf.maximum(time // window, 1)
+        clips = {}
+        for stream, part in self._streams.items():
+            frames = raw[stream]
+            if multiple > 1:
+                indices = sampling.whole_video(time, time, multiple)[part.offset :: part.step]
+                frames = tf.gather(frames, indices, axis=1)
+            shape = tf.shape(frames)
+            pictures = tf.reshape(frames, (shape[0] * shape[1], shape[2], shape[3], frames.shape[-1]))
+            views = transforms.testing_view(pictures, preparation.size, stream)
+            steps = shape[1] if window is None else part.count(window)
+            clips[stream] = tf.reshape(views, (-1, steps, *views.shape[1:]))
+        return clips, windows
+
+
+def _in_use(finished: FinishedModel, options: ServingOptions) -> keras.Model:
+    """Return the network up to its logits, as the options want it."""
+    network, shapes = finished.logits_network(), finished.clip_shapes()
+    if options.folds:
+        network = folding.fold_batch_norm(network, shapes)
+    if options.precision == "bfloat16":
+        network = copies.under_policy(network, "mixed_bfloat16", shapes)
+    return network
+
+
+# A server hands on what it is sent: of a tensor it checks the type, but not the shape. So these stand before all else.
+
+
+def _of_ranks(given: Mapping[str, Any]) -> Tensors:
+    return {name: _of_rank(tensor, name) for name, tensor in given.items()}
+
+
+def _of_rank(frames: Any, stream: str) -> Any:
+    """Return a tensor behind a check of its rank and channels, which TensorFlow takes for granted of an input."""
+    unknown = tf.raw_ops.PlaceholderWithDefault(input=frames, shape=tf.TensorShape(None))
+    shape, wanted = tf.shape(unknown), frames.shape
+    fixed = [-1 if size is None else size for size in wanted]
+    matches = tf.cond(
+        tf.equal(tf.size(shape), wanted.rank),
+        lambda: tf.reduce_all(tf.logical_or(tf.equal(fixed, -1), tf.equal(shape, fixed))),
+        lambda: False,
+    )
+    axes = ", ".join(
+        name if size is None else str(size)
+        for name, size in zip(("batch", "time", "height", "width", "channels"), wanted, strict=False)
+    )
+    check = _check(matches, f"{stream} must be of shape [{axes}]; got shape", shape)
+    with tf.control_dependencies([check]):
+        return tf.ensure_shape(tf.identity(unknown), wanted)
+
+
+def _of_some_length(given: Mapping[str, Any], max_frames: int) -> Tensors:
+    """Return tensors (batch, time, ...) behind checks that none is empty or too long."""
+    checks = []
+    for name, tensor in given.items():
+        shape = tf.shape(tensor)
+        too_long = f"{name} has more than {max_frames} frames; send a longer video in parts; shape"
+        checks += [
+            _check(tf.reduce_all(shape > 0), f"{name} has no clips, no frames or no pixels; shape", shape),
+            _check(shape[1] <= max_frames, too_long, shape),
+        ]
+    with tf.control_dependencies(checks):
+        return {name: tf.identity(tensor) for name, tensor in given.items()}
+
+
+def _of_equal_length(raw: Mapping[str, Any]) -> Tensors:
+    """Return raw frames behind a check that the streams have as many."""
+    first, *others = (tf.shape(frames) for frames in raw.values())
+    message = f"{' and '.join(raw)} differ in batch or time; shapes"
+    checks = [_check(tf.reduce_all(first[:2] == other[:2]), message, first, other) for other in others]
+    with tf.control_dependencies(checks):
+        return {stream: tf.identity(frames) for stream, frames in raw.items()}
+
+
+def _check(condition: Any, message: str, *shapes: Any) -> Any:
+    return tf.debugging.Assert(condition, [message, *shapes], summarize=8)
+
+
+def _decoded(inputs: Tensors) -> Tensors:
+    """Return raw frames of encoded ones, which must be of one size."""
+    encoded = _of_rank(inputs[RGB_BYTES], RGB_BYTES)
+    flat = tf.reshape(encoded, (-1,))
+    some = _check(tf.size(flat) > 0, f"{RGB_BYTES} has no clips or no frames; shape", tf.shape(encoded))
+    with tf.control_dependencies([some]):
+        first = tf.shape(schema.decode_picture(flat[0], "rgb"))
+
+    def decode(one: Any) -> Any:
+        picture = schema.decode_picture(one, "rgb")
+        message = "frames of different sizes; the first and another are"
+        same = _check(tf.reduce_all(tf.shape(picture) == first), message, first, tf.shape(picture))
+        with tf.control_dependencies([same]):
+            return tf.identity(picture)
+
+    pictures = tf.map_fn(decode, flat, fn_output_signature=tf.TensorSpec((None, None, 3), tf.uint8))
+    shape = tf.concat([tf.shape(encoded), first], axis=0)
+    return {"rgb": tf.ensure_shape(tf.reshape(pictures, shape), (*encoded.shape, None, None, 3))} | {
+        name: tensor for name, tensor in inputs.items() if name != RGB_BYTES
+    }
+
+
+def _over_time(features: Any) -> Any:
+    """Return features as (batch, steps, width), averaged over space; those of a whole clip as of one step."""
+    if features.shape.rank == 5:
+        return tf.reduce_mean(features, axis=(2, 3))
+    return features if features.shape.rank == 3 else features[:, tf.newaxis]
