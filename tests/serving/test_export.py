@@ -275,9 +275,8 @@ def test_a_checked_version_tells_how_far_it_is_off(tmp_path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["convnet_lstm", "c3d", "two_stream", "fused_two_stream", "two_stream_i3d"])
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_every_network_is_exported_and_checked(name: str, precision: str, tmp_path) -> None:
-    version = export(finished_network(name), tmp_path, ServingOptions(precision=precision), check=True)
+def test_every_network_is_exported_and_checked(name: str, tmp_path) -> None:
+    version = export(finished_network(name), tmp_path, ServingOptions(precision="bfloat16"), check=True)
     found = json.loads((version / exporting.EXTRA / "check.json").read_text())
     assert found["replayed"] == 5
-    assert max(found["differences"].values()) <= (1e-5 if precision == "float32" else 0.1)
+    assert 0 < max(found["differences"].values()) <= 0.1
