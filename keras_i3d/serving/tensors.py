@@ -17,25 +17,26 @@ import numpy as np
 
 from keras_i3d.serving.messages import TensorProto, TensorShapeProto
 
-# TensorFlow's number of a type -> (numpy's type, field of its values where they are not the tensor's content)
+# TensorFlow's number of a type -> (its name, numpy's, field of its values where they are not the tensor's content)
 _TYPES = {
-    1: ("float32", "float_val"),
-    2: ("float64", "double_val"),
-    3: ("int32", "int_val"),
-    4: ("uint8", "int_val"),
-    5: ("int16", "int_val"),
-    6: ("int8", "int_val"),
-    7: ("object", "string_val"),
-    9: ("int64", "int64_val"),
-    10: ("bool", "bool_val"),
-    14: ("bfloat16", "half_val"),
-    17: ("uint16", "int_val"),
-    19: ("float16", "half_val"),
-    22: ("uint32", "uint32_val"),
-    23: ("uint64", "uint64_val"),
+    1: ("DT_FLOAT", "float32", "float_val"),
+    2: ("DT_DOUBLE", "float64", "double_val"),
+    3: ("DT_INT32", "int32", "int_val"),
+    4: ("DT_UINT8", "uint8", "int_val"),
+    5: ("DT_INT16", "int16", "int_val"),
+    6: ("DT_INT8", "int8", "int_val"),
+    7: ("DT_STRING", "object", "string_val"),
+    9: ("DT_INT64", "int64", "int64_val"),
+    10: ("DT_BOOL", "bool", "bool_val"),
+    14: ("DT_BFLOAT16", "bfloat16", "half_val"),
+    17: ("DT_UINT16", "uint16", "int_val"),
+    19: ("DT_HALF", "float16", "half_val"),
+    22: ("DT_UINT32", "uint32", "uint32_val"),
+    23: ("DT_UINT64", "uint64", "uint64_val"),
 }
 STRING, BFLOAT16 = 7, 14
-_NUMBERS = {name: number for number, (name, _) in _TYPES.items() if number != BFLOAT16}
+_ENUMERATION = {name: number for number, (name, _, _) in _TYPES.items()}
+_NUMBERS = {name: number for number, (_, name, _) in _TYPES.items() if number != BFLOAT16}
 
 
 def type_name(number: int) -> str:
@@ -46,7 +47,17 @@ def type_name(number: int) -> str:
     """
     if number == STRING:
         return "string"
-    return _TYPES[number][0] if number in _TYPES else f"type {number}"
+    return _TYPES[number][1] if number in _TYPES else f"type {number}"
+
+
+def enumeration_name(number: int) -> str:
+    """Return what TensorFlow itself calls a type, such as ``"DT_FLOAT"``."""
+    return _TYPES[number][0] if number in _TYPES else "DT_INVALID"
+
+
+def number_of_name(name: str) -> int:
+    """Return TensorFlow's number of a type that JSON names, such as ``"DT_FLOAT"``; 0 for one not known here."""
+    return _ENUMERATION.get(name, 0)
 
 
 def type_number(array: np.ndarray) -> int:
@@ -92,7 +103,7 @@ def from_proto(tensor: TensorProto) -> np.ndarray:
     if tensor.tensor_shape.unknown_rank or any(size < 0 for size in shape):
         raise ValueError(f"a tensor must have a shape, got {str(tensor.tensor_shape).split()}")
     count = math.prod(shape)
-    name, field = _TYPES[tensor.dtype]
+    _, name, field = _TYPES[tensor.dtype]
     if tensor.dtype == STRING:
         content = tensor.tensor_content
         values = _decoded_strings(content, count) if content else list(tensor.string_val)

@@ -24,6 +24,7 @@ def save_small_model(
     shape = (frames, 32, 32, CHANNELS[modality])
     inputs = keras.Input(shape, name=modality)
     x = keras.layers.Conv3D(16, (3, 5, 5), strides=(1, 4, 4), padding="same", activation="relu")(inputs)
+    x = keras.layers.Dropout(0.5)(x)
     x = keras.layers.Conv3D(classes, 1)(x)
     x = keras.layers.GlobalAveragePooling3D(name="Logits")(x)
     model = keras.Model(inputs, keras.layers.Activation("softmax", name="Predictions")(x), name="i3d")
