@@ -9,6 +9,8 @@ HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "keras_i3d/__init__.py").read_text()).group(1)
 
 VIDEO = ["av>=17,<19", "opencv-contrib-python-headless>=4.11,<6", "google-crc32c>=1.6,<2"]
+# what asks a server; `pip install --no-deps keras-i3d` and these with numpy and rich make a machine without TensorFlow
+CLIENT = ["av>=17,<19", "grpcio>=1.66,<2", "protobuf>=4.25,<8", "requests>=2.32,<3"]
 DASK = ["distributed>=2025.1"]
 REMOTE = ["fsspec>=2025.3", "s3fs>=2025.3", "gcsfs>=2025.3", "aiohttp>=3.10,<4"]
 # The native parts of tensorflow-io's last release load under TensorFlow 2.16 and 2.17 alone, which want NumPy 1;
@@ -43,7 +45,15 @@ setup(
         "protobuf>=4.25,<8",  # records are written by it alone; TensorFlow depends on it too
         "rich>=13,<16",  # progress bars; Keras depends on it too
     ],
-    extras_require={"video": VIDEO, "dask": DASK, "remote": REMOTE, "io": IO, "torch": TORCH, "test": TEST},
+    extras_require={
+        "video": VIDEO,
+        "client": CLIENT,
+        "dask": DASK,
+        "remote": REMOTE,
+        "io": IO,
+        "torch": TORCH,
+        "test": TEST,
+    },
     entry_points={"console_scripts": ["keras-i3d = keras_i3d.cli:main"]},
     classifiers=[
         "Development Status :: 3 - Alpha",

@@ -36,7 +36,7 @@ _HOMES = {
     "evaluate": "evaluation.evaluate",
     "fuse": "evaluation.evaluate",
     "export": "serving.export",
-    "predict": "commands.predict",
+    "predict": "serving.prediction",
 }
 
 _PARTS = ("datasets",)  # whose names stay together

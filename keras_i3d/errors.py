@@ -10,6 +10,7 @@ KerasI3DError
 ├── CheckpointMismatch    a checkpoint that is not exactly the network's
 ├── WeightsUnavailable    published weights that are neither in the cache nor to be fetched
 ├── ModelFileError        a file or folder that is no model of this package
+├── ServerError           a server that cannot be reached, has no such model, or refuses a request
 ├── TrainingError         a training run that cannot go on
 ├── ClusterError          workers that cannot be reached, cannot start, or are not alike
 └── OutputFolderError     an output folder that holds something else
@@ -62,6 +63,19 @@ class WeightsUnavailable(KerasI3DError):
 
 class ModelFileError(KerasI3DError):
     """A file or folder is no model that this package can use."""
+
+
+class ServerError(KerasI3DError):
+    """A server cannot be reached, does not answer in time, has no such model, or refuses a request.
+
+    Attributes:
+        code: gRPC's name of what is wrong, such as ``"UNAVAILABLE"`` or ``"INVALID_ARGUMENT"``; over REST, the one
+            that TensorFlow Serving answers with that HTTP status.
+    """
+
+    def __init__(self, message: str, code: str = "UNKNOWN") -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class TrainingError(KerasI3DError):

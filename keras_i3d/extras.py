@@ -15,6 +15,8 @@ _PROVIDERS = {
     "gcsfs": ("gcsfs", "remote", "storage at gs://"),
     "aiohttp": ("aiohttp", "remote", "reading from http:// and https://"),
     "distributed": ("distributed", "dask", "work on a Dask cluster"),
+    "grpc": ("grpcio", "client", "asking a server over gRPC"),
+    "requests": ("requests", "client", "asking a server over REST"),
     "torch": ("torch", "torch", "reading PyTorch files"),
     # a dependency of the package, which an installation for another Keras backend leaves out
     "tensorflow": ("tensorflow", None, "reading TensorFlow checkpoints"),

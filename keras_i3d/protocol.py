@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 FPS = 25.0
+WHOLE_VIDEO_FRAMES = 250  # ten seconds, the span of the paper's tests
 
 
 @dataclass(frozen=True)

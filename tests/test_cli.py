@@ -43,6 +43,6 @@ def test_an_interrupted_command_says_so(monkeypatch, capsys) -> None:
     def interrupt(*arguments: object, **options: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("keras_i3d.commands.predict.predict", interrupt)
+    monkeypatch.setattr("keras_i3d.commands.predict.prediction.check_top", interrupt)
     assert cli.main(["predict", "a.mp4", "--model", "m"]) == 1
     assert capsys.readouterr().err == "keras-i3d predict: interrupted\n"

@@ -49,6 +49,16 @@ def test_an_installed_package_is_imported() -> None:
             r"pip install 'keras-i3d\[dask\]'   \(or alone: pip install distributed\)$",
         ),
         (
+            "grpc",
+            r"^asking a server over gRPC needs the package grpcio, which is not installed\. Bring it with: "
+            r"pip install 'keras-i3d\[client\]'   \(or alone: pip install grpcio\)$",
+        ),
+        (
+            "requests",
+            r"^asking a server over REST needs the package requests, which is not installed\. Bring it with: "
+            r"pip install 'keras-i3d\[client\]'   \(or alone: pip install requests\)$",
+        ),
+        (
             "tensorflow",
             r"^reading TensorFlow checkpoints needs the package tensorflow, which is not installed\. Bring it with: "
             r"pip install tensorflow$",

@@ -10,7 +10,7 @@ from typing import Any
 
 import tensorflow as tf
 
-WHOLE_VIDEO_FRAMES = 250  # ten seconds at 25 fps, the span of the paper's tests
+from keras_i3d.protocol import WHOLE_VIDEO_FRAMES
 
 
 def random_clip(available: Any, frames: int, seed: Any) -> Any:

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_i3d import __version__, progress
-from keras_i3d.commands import make_tfrecords, predict, train
+from keras_i3d.commands import make_tfrecords, train
 from keras_i3d.datasets import folder as class_folders
 from keras_i3d.errors import DatasetError
 from keras_i3d.evaluation.evaluate import evaluate
@@ -31,13 +31,14 @@ from keras_i3d.records import making
 from keras_i3d.records.manifest import Manifest
 from keras_i3d.records.settings import RecordSettings
 from keras_i3d.run_folder import claim
+from keras_i3d.serving.prediction import predict
 from keras_i3d.training.recipe import Recipe
 from keras_i3d.whole_file import write_json
 
 if TYPE_CHECKING:
-    from keras_i3d.commands.predict import Prediction
     from keras_i3d.evaluation.result import Evaluation
     from keras_i3d.figures.report import Example
+    from keras_i3d.serving.prediction import Prediction
 
 # Small enough for two cores and a quarter of an hour. The classes name directions, so nothing is mirrored.
 RECIPE = Recipe(frames=16, size=64, epochs=10, batch_size=8, learning_rate=1e-3, dropout_rate=0.2, flips=False)
@@ -97,7 +98,7 @@ def run(arguments: argparse.Namespace) -> int:
         }
         served = _export(folder)
         question = _first_of_each_class(outcomes["I3D"].evaluation)[0]
-        answer = predict.predict(source / outcomes["I3D"].evaluation.answers.ids[question], model=served)
+        answer = predict(source / outcomes["I3D"].evaluation.answers.ids[question], model=served)
         result = _write_results(folder, source, recipe, outcomes, answer)
     _print_summary(folder, outcomes, answer, result, seconds=time.monotonic() - started)
     return make_tfrecords.report_skipped(manifest)

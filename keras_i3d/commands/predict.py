@@ -1,130 +1,112 @@
-"""Name the action in a video file.
+"""Name the action in video files.
 
-The whole video is seen, in windows of at most ten seconds whose logits are averaged.
+The whole video is seen, in windows of at most ten seconds whose logits are averaged. The model is one of this machine,
+or one behind a TensorFlow Serving; then nothing of TensorFlow is needed here (extra `client`).
 
   keras-i3d predict clip.mp4 --model served/
   keras-i3d predict clip.mp4 --model run/best.keras --json
   keras-i3d predict clip.mp4 --model kinetics
+  keras-i3d predict *.mp4 --server localhost:8500 --name i3d --json      # gRPC
+  keras-i3d predict clip.mp4 --server http://localhost:8501              # REST
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
-from keras_i3d import progress, quiet
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from keras_i3d.clips.preparation import Preparation
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What a model says of a video.
-
-    Attributes:
-        video: Path of the video file.
-        model: As it was asked for.
-        frames: Number of frames seen.
-        top: (class name, probability), best first.
-    """
-
-    video: str
-    model: str
-    frames: int
-    top: tuple[tuple[str, float], ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the fields as JSON values, each class with its probability by name."""
-        top = [{"class": name, "probability": probability} for name, probability in self.top]
-        return asdict(self) | {"top": top}
+from keras_i3d import exit_codes, progress, quiet
+from keras_i3d.extras import import_extra
+from keras_i3d.serving import prediction
+from keras_i3d.serving.prediction import Answering, Failure, Prediction
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("video", help="video file of any format that FFmpeg reads")
-    parser.add_argument("--model", required=True, help="exported SavedModel folder, .keras file of a run, or kinetics")
-    parser.add_argument("--modality", default="rgb", choices=("rgb", "flow"), help="stream of published weights")
-    parser.add_argument("--top", type=int, default=5, help="how many classes to print (default: 5)")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("videos", metavar="VIDEO", nargs="+", help="video file of any format that FFmpeg reads")
+    parser.add_argument("--model", help="exported SavedModel folder, .keras file of a run, or kinetics")
+    parser.add_argument("--modality", choices=("rgb", "flow"), help="stream of published weights (default: rgb)")
+    parser.add_argument(
+        "--server", metavar="ADDRESS", help="in place of --model: host:8500 for gRPC, http://host:8501 for REST"
+    )
+    parser.add_argument(
+        "--name", help=f"what the server calls the model, its --model_name (default: {prediction.SERVED_AS})"
+    )
+    parser.add_argument("--timeout-s", type=float, metavar="S", help="seconds a server's answer may take (default: 60)")
+    parser.add_argument(
+        "--in-flight", type=int, metavar="N", help="videos that a server is asked about at once (default: 4)"
+    )
+    parser.add_argument("--top", type=int, default=prediction.TOP, help="how many classes to print (default: 5)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object a line, for each video")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
-    quiet.import_tensorflow()
-    result = predict(arguments.video, model=arguments.model, top=arguments.top, modality=arguments.modality)
-    if arguments.json:
-        print(json.dumps(result.to_json()))
-    else:
-        width = max(len(name) for name, _ in result.top)
-        for name, probability in result.top:
-            print(f"{name:{width}}  {probability:7.2%}")
-    return 0
+    prediction.check_top(arguments.top)
+    with _opened(arguments) as (answering, model, in_flight):
+        return _answer(arguments, answering, model, in_flight)
 
 
-def predict(video: str | os.PathLike, *, model: str | os.PathLike, top: int = 5, modality: str = "rgb") -> Prediction:
-    """Name the action in a video file.
-
-    Args:
-        video: Video file of any format that FFmpeg reads.
-        model: An exported SavedModel folder, a ``.keras`` file of a run folder, or a name of published
-            weights, such as ``"kinetics"``.
-        top: How many classes to return, at least 1.
-        modality: Stream of published weights; other models know their own.
-
-    Raises:
-        VideoError: The file cannot be decoded.
-        ModelFileError: The model cannot be loaded.
-        WeightsUnavailable: Published weights can be neither found nor fetched.
-        ValueError: ``top`` is less than 1.
-    """
-    import numpy as np
-
-    from keras_i3d.extras import import_extra
-    from keras_i3d.models.i3d import decode_predictions
-    from keras_i3d.serving.classifier import open_classifier
-
-    if top < 1:
-        raise ValueError(f"top must be at least 1, got {top}")
+@contextmanager
+def _opened(arguments: argparse.Namespace) -> Iterator[tuple[Answering, str, int]]:
+    """Open the model or the server; gives what answers, what results call it, and how many videos at once."""
+    if (arguments.model is None) == (arguments.server is None):
+        raise ValueError("exactly one of --model and --server is wanted")
+    unfit = ("name", "timeout_s", "in_flight") if arguments.server is None else ("modality",)
+    for option in unfit:
+        if getattr(arguments, option) is not None:
+            other = "--server" if arguments.server is None else "--model"
+            raise ValueError(f"--{option.replace('_', '-')} is an option of {other}")
     import_extra("av")
-    classifier = open_classifier(model, modality=modality)
-    total, seen = np.zeros(len(classifier.class_names)), 0
-    with progress.bar("windows of the video") as bar:
-        for window in _windows(video, classifier.preparation):
-            total += classifier.logits({classifier.preparation.modality: window}).astype(float) * len(window)
-            seen += len(window)
-            bar.advance()
-    logits = total / seen
-    probabilities = np.exp(logits - logits.max())
-    probabilities /= probabilities.sum()
-    best = decode_predictions(probabilities[np.newaxis], top, class_names=classifier.class_names)[0]
-    return Prediction(os.fspath(video), os.fspath(model), seen, tuple((name, value) for _, name, value in best))
+    if arguments.server is None:
+        quiet.import_tensorflow()
+        from keras_i3d.serving.classifier import open_classifier
+
+        yield open_classifier(arguments.model, modality=arguments.modality or "rgb"), arguments.model, 1
+        return
+    from keras_i3d.serving.client import IN_FLIGHT, connect
+
+    with connect(
+        arguments.server, name=arguments.name or prediction.SERVED_AS, timeout_s=arguments.timeout_s
+    ) as client:
+        client.check()
+        yield client, client.asked_as, IN_FLIGHT if arguments.in_flight is None else arguments.in_flight
 
 
-def _windows(video: str | os.PathLike, preparation: Preparation) -> Iterator[np.ndarray]:
-    """Yield what the model wants of the video, frames or flow, at most 250 frames at a time."""
-    import numpy as np
+def _answer(arguments: argparse.Namespace, answering: Answering, model: str, in_flight: int) -> int:
+    many = len(arguments.videos) > 1
+    # the bar turns what is printed on a terminal into lines above itself, on standard error, which a pipe must not get
+    output = None if sys.stdout.isatty() else sys.stdout
+    failures = 0
+    with progress.bar("videos" if many else "windows of the video", len(arguments.videos) if many else None) as bar:
+        on_window: Callable[[], None] = (lambda: None) if many else bar.advance
+        outcomes = prediction.predict_each(
+            answering,
+            arguments.videos,
+            model=model,
+            top=arguments.top,
+            in_flight=in_flight,
+            on_window=on_window,
+        )
+        for outcome in outcomes:
+            if many:
+                bar.advance()
+            if isinstance(outcome, Failure):
+                failures += 1
+                bar.log(f"keras-i3d predict: {' '.join(str(outcome).split())}")
+            elif arguments.json:
+                print(json.dumps(outcome.to_json()), file=output, flush=True)
+            else:
+                print(_table(outcome, headed=many), file=output, flush=True)
+    if failures:
+        return exit_codes.FAILED if failures == len(arguments.videos) else exit_codes.SKIPPED
+    return exit_codes.DONE
 
-    from keras_i3d.clips.sampling import WHOLE_VIDEO_FRAMES
-    from keras_i3d.video import decode, flow
 
-    def stream(frames: list[np.ndarray]) -> np.ndarray:
-        stacked = np.stack(frames)
-        if preparation.modality == "rgb":
-            return stacked
-        return flow.from_stored(flow.to_stored(flow.tvl1(stacked)).astype(np.float32))  # as records hold it
-
-    frames: list[np.ndarray] = []
-    for frame in decode.iterate_frames(video, fps=preparation.fps, short_side=preparation.short_side):
-        frames.append(frame)
-        if len(frames) == WHOLE_VIDEO_FRAMES:
-            yield stream(frames)
-            frames = []
-    if frames:
-        yield stream(frames)
+def _table(answer: Prediction, *, headed: bool) -> str:
+    width = max(len(name) for name, _ in answer.top)
+    lines = [f"{name:{width}}  {probability:7.2%}" for name, probability in answer.top]
+    return "\n".join([f"{answer.video}:", *(f"  {line}" for line in lines), ""] if headed else lines)
