@@ -22,6 +22,8 @@ IO = [
     "opencv-contrib-python-headless>=4.11,<4.12",
 ]
 TORCH = ["torch>=2.6"]  # reads the files of PyTorch ports; before 2.6 weights_only could be got round
+ONNX = ["tf2onnx>=1.16.1,<2", "onnx>=1.17,<2", "onnxruntime>=1.20,<2"]
+OPENVINO = ["openvino>=2025.0,<2027"]
 TEST = ["pytest>=8,<10", "pytest-xdist>=3.6,<4", "ruff>=0.15,<1"]
 
 setup(
@@ -51,6 +53,8 @@ setup(
         "dask": DASK,
         "remote": REMOTE,
         "io": IO,
+        "onnx": ONNX,
+        "openvino": OPENVINO,
         "torch": TORCH,
         "test": TEST,
     },

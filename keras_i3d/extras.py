@@ -18,6 +18,10 @@ _PROVIDERS = {
     "grpc": ("grpcio", "client", "asking a server over gRPC"),
     "requests": ("requests", "client", "asking a server over REST"),
     "torch": ("torch", "torch", "reading PyTorch files"),
+    "tf2onnx": ("tf2onnx", "onnx", "converting to ONNX"),
+    "onnx": ("onnx", "onnx", "writing ONNX files"),
+    "onnxruntime": ("onnxruntime", "onnx", "running ONNX files"),
+    "openvino": ("openvino", "openvino", "converting to OpenVINO's format"),
     # a dependency of the package, which an installation for another Keras backend leaves out
     "tensorflow": ("tensorflow", None, "reading TensorFlow checkpoints"),
 }
