@@ -124,8 +124,6 @@ def convertible(network: ClipNetwork, *, has_3d_pools: bool = True, folds_batch_
             return layer  # a plain function of tensors
         if not has_3d_pools and is_mean_or_maximum(layer):
             return PoolingByPlanes(type(layer).from_config(layer.get_config() | {"dtype": "float32"}))
-        if isinstance(layer, layers.Identity):
-            return layers.Identity(name=layer.name)  # where a batch norm was; its policy cannot be put into a dict
         kind = UnrolledLSTM if isinstance(layer, BatchNormLSTM) else type(layer)
         return kind.from_config(layer.get_config() | {"dtype": "float32"})
 
