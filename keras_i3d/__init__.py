@@ -36,6 +36,7 @@ _HOMES = {
     "evaluate": "evaluation.evaluate",
     "fuse": "evaluation.evaluate",
     "export": "serving.export",
+    "ServingOptions": "serving.options",
     "predict": "serving.prediction",
 }
 

@@ -1,12 +1,14 @@
 """Time one network in use under TensorFlow, ONNX Runtime, OpenVINO, LiteRT and PyTorch, in turns on the same clips.
 
 The network is I3D, without --weights of random values. Every case runs from what its runtime loads: a SavedModel, an
-ONNX file, and so on; PyTorch runs eagerly, a fresh module that pads as TensorFlow's SAME does with explicit zeros at run
-time, as the common ports do. All cases take turns in one process, on the CPU, with the same number of threads. One JSON
-line per case: seconds for a batch, median and range; clips per second; the ratio to the first case's seconds, run by
-run; the largest difference of the logits from Keras in float32, as a share of their standard deviation, and whether the
-best class is the same. Cases whose package is not installed are left out, which their line says. Examples:
+ONNX file, and so on; PyTorch runs eagerly, a fresh module that pads as TensorFlow's SAME does with explicit zeros at
+run time, as the common ports do. All cases take turns in one process, on the CPU, with the same number of threads.
+One JSON line per case: seconds for a batch, median and range; clips per second; the ratio to the first case's
+seconds, run by run; the largest difference of the logits from Keras in float32, as a share of their standard
+deviation, and whether the best class is the same. Cases whose package is not installed are left out, which their line
+says.
 
+Examples:
   python tools/bench_serving.py --frames 16 --size 64
   python tools/bench_serving.py --cases tensorflow+fold+bfloat16 openvino+bfloat16 --repeats 9
 """

@@ -1,4 +1,4 @@
-"""Export a model as a SavedModel for TensorFlow Serving.
+"""Export a model for TensorFlow Serving, or for another runtime.
 
 Writes the next version, such as served/1, by one rename, so that a running server takes it up whole. Its signature
 serving_default takes uint8 RGB frames (batch, time, height, width, 3) of any size and length; resizing, cropping and
@@ -8,6 +8,11 @@ every signature.
   keras-i3d export --model run/best.keras --output served/ --check
   keras-i3d export --model run/best.keras --output served/ --precision bfloat16
   keras-i3d export --model kinetics --modality flow --output served/ --shape 1,64,256,340
+
+With --format the network goes to ONNX, OpenVINO or LiteRT instead: prepared clips in, logits and probabilities out. It
+is compared with Keras as it is written, and refused where it differs.
+
+  keras-i3d export --model run/best.keras --output onnx/ --format onnx
 """
 
 from __future__ import annotations
@@ -18,12 +23,31 @@ import sys
 from keras_i3d import quiet
 from keras_i3d.serving.options import MOST_FRAMES, PRECISIONS, ServingOptions, parse_shape
 
+SAVED_MODEL = "saved-model"
+RUNTIMES = ("onnx", "openvino", "litert")
+_OF_SERVING = {  # options that the other formats do not have, and their defaults
+    "name": None,
+    "check": False,
+    "precision": "float32",
+    "fold_batch_norm": None,
+    "xla": False,
+    "max_frames": MOST_FRAMES,
+}
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("--model", metavar="FILE", required=True, help=".keras file of a run, or kinetics")
     parser.add_argument("--modality", default="rgb", choices=("rgb", "flow"), help="stream of published weights")
-    parser.add_argument("--output", metavar="DIR", required=True, help="folder of the served model's versions")
+    parser.add_argument(
+        "--output", metavar="DIR", required=True, help="folder of the served model's versions; with --format a new one"
+    )
+    parser.add_argument(
+        "--format",
+        default=SAVED_MODEL,
+        choices=(SAVED_MODEL, *RUNTIMES),
+        help="what to write (default: saved-model); the others need pip install 'keras-i3d[onnx]' or [openvino]",
+    )
     parser.add_argument("--name", help="the model's name on the server (default: the network's, such as i3d)")
     parser.add_argument(
         "--check",
@@ -60,6 +84,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
+    return _export_version(arguments) if arguments.format == SAVED_MODEL else _export_runtime(arguments)
+
+
+def _export_runtime(arguments: argparse.Namespace) -> int:
+    given = [name for name, usual in _OF_SERVING.items() if getattr(arguments, name) != usual]
+    batch, frames, *sides = arguments.shape
+    if given or sides != [None, None]:
+        what = f"--{given[0].replace('_', '-')}" if given else "height and width in --shape"
+        raise ValueError(
+            f"{what} goes with --format {SAVED_MODEL} alone; {arguments.format} takes prepared clips in float32, and "
+            "is always checked"
+        )
+    quiet.import_tensorflow()
+    from keras_i3d import finished_model
+    from keras_i3d.serving.runtimes import export_runtime
+
+    finished = finished_model.load(arguments.model, modality=arguments.modality)
+    done = export_runtime(finished, arguments.output, runtime=arguments.format, frames=frames, batch=batch)
+    print(
+        f"checked: largest difference from the Keras model, in deviations of its logits: {done.difference:.1e}",
+        file=sys.stderr,
+    )
+    print(done.file)
+    return 0
+
+
+def _export_version(arguments: argparse.Namespace) -> int:
     options = ServingOptions(
         precision=arguments.precision,
         fold_batch_norm=arguments.fold_batch_norm,

@@ -14,12 +14,12 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
 def write(folder: Path) -> None:
     """Write I3D of drawn weights, two clips, and what the Keras model answers."""
-    from finished_networks import finished_network
+    from finished_models import paper_model
 
     from keras_i3d.clips import transforms
     from keras_i3d.serving.export import export
 
-    finished = finished_network("i3d")
+    finished = paper_model("i3d")
     frames = np.random.default_rng(0).integers(0, 256, (2, 16, 40, 50, 3), np.uint8)
     clips = np.stack([transforms.testing_view(clip, finished.preparation.size, "rgb") for clip in frames])
     export(finished, folder / "served", check=True)

@@ -3,6 +3,7 @@ import json
 import pytest
 
 from keras_i3d import cli
+from keras_i3d.commands import export
 
 
 def arguments(run_folder, folder) -> list[str]:
@@ -55,3 +56,28 @@ def test_options_that_are_none_are_wrong_usage(run_folder, tmp_path, capsys, opt
     assert code == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "served").exists()
+
+
+def test_another_format_says_what_it_does_not_take(run_folder, tmp_path, capsys) -> None:
+    for options, message in (
+        (["--precision", "bfloat16"], "--precision goes with --format saved-model alone; onnx takes prepared clips"),
+        (["--shape", "1,16,37,?"], "height and width in --shape goes with --format saved-model alone"),
+    ):
+        assert cli.main([*arguments(run_folder, tmp_path / "onnx"), "--format", "onnx", *options]) == 2
+        assert message in capsys.readouterr().err
+        assert not (tmp_path / "onnx").exists()
+
+
+def test_litert_needs_no_other_package_and_is_checked(run_folder, tmp_path, capsys) -> None:
+    command = [*arguments(run_folder, tmp_path / "litert"), "--format", "litert", "--shape", "1,9,?,?"]
+    assert cli.main(command) == 0
+    captured = capsys.readouterr()
+    assert captured.out == f"{tmp_path / 'litert/model.tflite'}\n"
+    assert captured.err.startswith("checked: largest difference from the Keras model, in deviations of its logits:")
+    assert (tmp_path / "litert/labels.txt").is_file()
+
+
+def test_the_formats_are_those_of_the_runtimes() -> None:
+    from keras_i3d.serving import runtimes
+
+    assert tuple(runtimes.RUNTIMES) == export.RUNTIMES

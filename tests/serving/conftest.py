@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import serving_double
 import tensorflow as tf
-from finished_networks import tiny_network
+from finished_models import tiny_model
 from serving_double import Served
 
 from keras_i3d.serving.client import Client, connect
@@ -17,9 +17,9 @@ from keras_i3d.serving.export import export
 def served(tmp_path_factory) -> dict[str, Path]:
     """Return folders of versions: networks that answer in no time, and a model of others."""
     folder = tmp_path_factory.mktemp("served")
-    export(tiny_network(), folder / "i3d")
-    export(tiny_network(modality="flow"), folder / "flow")
-    export(tiny_network(multi_label=True), folder / "labels")
+    export(tiny_model(), folder / "i3d")
+    export(tiny_model(modality="flow"), folder / "flow")
+    export(tiny_model(multi_label=True), folder / "labels")
     foreign = tf.Module()
     signature = tf.TensorSpec((None, 4), tf.float32, name="images")
     function = tf.function(lambda images: {"scores": images * 2}, input_signature=[signature])

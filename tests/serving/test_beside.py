@@ -1,7 +1,7 @@
 import re
 
 import numpy as np
-from finished_networks import finished_network, tiny_network
+from finished_models import paper_model, tiny_model
 from google.protobuf import text_format
 
 from keras_i3d import proto
@@ -32,24 +32,24 @@ def test_the_servers_configurations_are_of_its_messages() -> None:
     assert (model.name, model.base_path, model.model_platform) == ("actions", "/models/actions", "tensorflow")
     assert model.model_version_policy.latest.num_versions == 1
     for options, batch in ((ServingOptions(), 8), (ServingOptions(shape=(4, None, None, None)), 4)):
-        text = beside.batching_config(Signatures(tiny_network(), options))
+        text = beside.batching_config(Signatures(tiny_model(), options))
         batching = text_format.Parse(text, SERVER["tensorflow.serving.BatchingParameters"]())
         assert batching.max_batch_size.value == batch
         assert batching.max_enqueued_batches.value and batching.num_batch_threads.value
 
 
 def test_what_an_operator_changed_stays_and_the_readme_tells_the_newest(tmp_path) -> None:
-    beside.write(tmp_path, Signatures(tiny_network()), "actions")
+    beside.write(tmp_path, Signatures(tiny_model()), "actions")
     (tmp_path / "models.config").write_text("# mine\n")
     (tmp_path / "batching.config").unlink()
-    beside.write(tmp_path, Signatures(tiny_network(), ServingOptions(precision="bfloat16")), "actions")
+    beside.write(tmp_path, Signatures(tiny_model(), ServingOptions(precision="bfloat16")), "actions")
     assert (tmp_path / "models.config").read_text() == "# mine\n"
     assert (tmp_path / "batching.config").is_file()
     assert "computing in bfloat16, batch norm folded" in (tmp_path / "README.md").read_text()
 
 
 def test_the_readme_has_every_signature_with_a_request_that_fits_it() -> None:
-    signatures = Signatures(finished_network("two_stream"))
+    signatures = Signatures(paper_model("two_stream"))
     text = beside.readme(signatures, "actions")
     assert re.findall(r"^## (\w+)$", text, re.MULTILINE) == list(signatures.names)
     asked = {}

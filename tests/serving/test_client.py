@@ -9,8 +9,7 @@ import sys
 import numpy as np
 import pytest
 import serving_double
-from finished_networks import tiny_network
-from keras_i3d.serving.options import ServingOptions
+from finished_models import tiny_model
 from scripted_servers import grpc_server, status_of
 
 import keras_i3d
@@ -19,6 +18,7 @@ from keras_i3d.serving import names, pictures
 from keras_i3d.serving.classifier import open_classifier
 from keras_i3d.serving.client import connect
 from keras_i3d.serving.export import export
+from keras_i3d.serving.options import ServingOptions
 from keras_i3d.serving.prediction import Failure
 from keras_i3d.serving.served import VersionStatus
 
@@ -64,7 +64,7 @@ def test_the_model_describes_itself(client, served) -> None:
 
 
 def test_a_model_of_one_length_is_asked_with_windows_of_it(tmp_path, video) -> None:
-    export(tiny_network(), tmp_path / "fixed", ServingOptions(shape=(None, 9, None, None)))
+    export(tiny_model(), tmp_path / "fixed", ServingOptions(shape=(None, 9, None, None)))
     here = keras_i3d.predict(video, model=tmp_path / "fixed")
     with serving_double.serve({"i3d": tmp_path / "fixed"}) as double:
         for address in (double.grpc, double.rest):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import serving_double
-from finished_networks import finished_network
+from finished_models import paper_model
 
 import keras_i3d
 from keras_i3d import finished_model
@@ -17,7 +17,7 @@ from keras_i3d.video import decode
 def folder(run_folder, tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained")
     export(run_folder / "best.keras", folder / "i3d")
-    export(finished_network("two_stream_i3d"), folder / "two_streams")
+    export(paper_model("two_stream_i3d"), folder / "two_streams")
     return folder
 
 

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from finished_networks import CLASSES, finished_network, tiny_network
+from finished_models import CLASSES, paper_model, tiny_model
 
 from keras_i3d import finished_model, labels
 from keras_i3d.clips import transforms
@@ -140,7 +140,7 @@ def test_encoded_frames_that_are_none_are_refused_with_the_reason(loaded) -> Non
 
 
 def test_streams_of_different_length_are_refused(tmp_path) -> None:
-    loaded = c_api.SavedModel(export(finished_network("two_stream"), tmp_path))
+    loaded = c_api.SavedModel(export(paper_model("two_stream"), tmp_path))
     rgb, flow = np.zeros((1, 10, 40, 50, 3), np.uint8), np.zeros((1, 12, 40, 50, 2), np.float32)
     message = r"rgb and flow differ in batch or time; shapes\] \[1 10 40 50 3\] \[1 12 40 50 2\]"
     refused(loaded, message, rgb=rgb, flow=flow)
@@ -167,11 +167,11 @@ def test_class_names_and_preparation_ride_along(served, run_folder) -> None:
 def test_the_next_export_is_the_next_version_and_nothing_is_left_beside_it(tmp_path) -> None:
     (tmp_path / "9").mkdir()
     with pytest.raises(OutputFolderError, match=r"/9: holds no model that `keras-i3d export` wrote; choose another"):
-        export(tiny_network(), tmp_path)
+        export(tiny_model(), tmp_path)
     (tmp_path / "9").rmdir()
-    assert export(tiny_network(), tmp_path, name="actions") == tmp_path / "1"
+    assert export(tiny_model(), tmp_path, name="actions") == tmp_path / "1"
     (tmp_path / "1").rename(tmp_path / "9")
-    assert export(tiny_network(), tmp_path, name="actions") == tmp_path / "10"
+    assert export(tiny_model(), tmp_path, name="actions") == tmp_path / "10"
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         *("10", "9", "README.md", "batching.config", "models.config")
     ]
@@ -188,19 +188,19 @@ def test_a_number_that_another_export_took_meanwhile_is_passed_over(tmp_path, mo
         return rename(self, target)
 
     monkeypatch.setattr(Path, "rename", taken)
-    assert export(tiny_network(), tmp_path) == tmp_path / "2"
+    assert export(tiny_model(), tmp_path) == tmp_path / "2"
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path) -> None:
     (tmp_path / "thesis.txt").write_text("x")
     with pytest.raises(OutputFolderError, match=r"holds 'thesis.txt', which is no version of a served model"):
-        export(tiny_network(), tmp_path)
+        export(tiny_model(), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
 def test_a_folder_of_another_model_is_left_alone(tmp_path) -> None:
-    export(tiny_network(), tmp_path)
-    other = FinishedModel(tiny_network().network, ("walk", *CLASSES[1:]), tiny_network().preparation)
+    export(tiny_model(), tmp_path)
+    other = FinishedModel(tiny_model().network, ("walk", *CLASSES[1:]), tiny_model().preparation)
     message = (
         r"holds versions of another model \(i3d, rgb, 7 classes: run, jump, swim, \.\.\.\), and this is i3d, rgb, "
         r"7 classes: walk, jump, swim, \.\.\.; .* choose another folder"
@@ -231,12 +231,12 @@ def test_a_model_without_classes_is_named(run_folder, tmp_path) -> None:
 def test_an_output_that_is_none_is_named(tmp_path, as_nobody, open_folder) -> None:
     (tmp_path / "served").write_text("x")
     with pytest.raises(OutputFolderError, match="served: cannot be used as output folder"):
-        export(tiny_network(), tmp_path / "served")
+        export(tiny_model(), tmp_path / "served")
     with pytest.raises(OutputFolderError, match="s3://bucket/served: a model is exported to a folder of this machine"):
-        export(tiny_network(), "s3://bucket/served")
+        export(tiny_model(), "s3://bucket/served")
     (open_folder / "served").mkdir(mode=0o555)
     with as_nobody(), pytest.raises(OutputFolderError, match="served: cannot be used as output folder"):
-        export(tiny_network(), open_folder / "served")
+        export(tiny_model(), open_folder / "served")
 
 
 def test_a_full_disk_leaves_no_version(tmp_path, monkeypatch) -> None:
@@ -245,7 +245,7 @@ def test_a_full_disk_leaves_no_version(tmp_path, monkeypatch) -> None:
 
     monkeypatch.setattr(tf.saved_model, "save", fill)
     with pytest.raises(OutputFolderError, match=r"the model could not be written \(.*No space left on device"):
-        export(tiny_network(), tmp_path)
+        export(tiny_model(), tmp_path)
     assert list(tmp_path.iterdir()) == []
     assert os.strerror(errno.ENOSPC) == "No space left on device"
 
@@ -254,7 +254,7 @@ def test_a_version_that_fails_its_check_does_not_appear(tmp_path, monkeypatch) -
     monkeypatch.setitem(exporting.compare.__globals__["LIMITS"], "bfloat16", 0.0)
     options = ServingOptions(precision="bfloat16")
     with pytest.raises(ModelFileError, match=r"differs from the Keras model by .* 0 is allowed in bfloat16"):
-        export(tiny_network(), tmp_path, options, check=True)
+        export(tiny_model(), tmp_path, options, check=True)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -263,11 +263,11 @@ def test_a_fixed_number_of_frames_must_suit_the_network(tmp_path) -> None:
         "the network c3d takes 16 frames at once, so the frames of a fixed shape must be a multiple of that, got 24"
     )
     with pytest.raises(ValueError, match=message):
-        export(finished_network("c3d"), tmp_path, ServingOptions(shape=(None, 24, None, None)))
+        export(paper_model("c3d"), tmp_path, ServingOptions(shape=(None, 24, None, None)))
 
 
 def test_a_checked_version_tells_how_far_it_is_off(tmp_path) -> None:
-    version = export(tiny_network(modality="flow"), tmp_path, ServingOptions(fold_batch_norm=True), check=True)
+    version = export(tiny_model(modality="flow"), tmp_path, ServingOptions(fold_batch_norm=True), check=True)
     found = json.loads((version / exporting.EXTRA / "check.json").read_text())
     assert set(found["differences"]) == {"serving_default", "clip", "features"}
     assert max(found["differences"].values()) <= 1e-5
@@ -276,7 +276,7 @@ def test_a_checked_version_tells_how_far_it_is_off(tmp_path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["convnet_lstm", "c3d", "two_stream", "fused_two_stream", "two_stream_i3d"])
 def test_every_network_is_exported_and_checked(name: str, tmp_path) -> None:
-    version = export(finished_network(name), tmp_path, ServingOptions(precision="bfloat16"), check=True)
+    version = export(paper_model(name), tmp_path, ServingOptions(precision="bfloat16"), check=True)
     found = json.loads((version / exporting.EXTRA / "check.json").read_text())
     assert found["replayed"] == 5
     assert 0 < max(found["differences"].values()) <= 0.1

@@ -1,6 +1,6 @@
 import c_api
 import pytest
-from finished_networks import tiny_network
+from finished_models import tiny_model
 
 from keras_i3d.serving import names
 from keras_i3d.serving.export import export
@@ -8,7 +8,7 @@ from keras_i3d.serving.export import export
 
 @pytest.fixture(scope="module")
 def signatures(tmp_path_factory):
-    model = c_api.SavedModel(export(tiny_network(), tmp_path_factory.mktemp("names")))
+    model = c_api.SavedModel(export(tiny_model(), tmp_path_factory.mktemp("names")))
     yield model.signatures
     model.close()
 

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from finished_networks import CLASSES, finished_network, tiny_network
+from finished_models import CLASSES, paper_model, tiny_model
 
 from keras_i3d.clips import sampling, transforms
 from keras_i3d.models import networks
@@ -22,7 +22,7 @@ NOISE = np.random.default_rng(0)
 
 @pytest.fixture(scope="module")
 def finished():
-    return tiny_network()
+    return tiny_model()
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,7 @@ def test_a_prepared_clip_goes_to_the_network_as_it_is(finished, functions) -> No
 
 
 def test_features_are_what_the_classifier_sees_at_every_step() -> None:
-    finished, frames = finished_network("i3d"), raw(2, 24, 37, 37)
+    finished, frames = paper_model("i3d"), raw(2, 24, 37, 37)
     answers = Signatures(finished).concrete(FEATURES)(rgb=tf.constant(frames))
     clips = tf.stack([transforms.testing_view(tf.constant(clip), 32, "rgb") for clip in frames])
     pool = finished.network.get_layer(layer_name(HEAD_POOL, 3)).output
@@ -92,7 +92,7 @@ def test_a_description_tells_what_a_client_must_know(finished, functions) -> Non
 
 
 def test_a_network_of_several_labels_gives_a_probability_for_each() -> None:
-    signatures = Signatures(tiny_network(multi_label=True))
+    signatures = Signatures(tiny_model(multi_label=True))
     answers = signatures.concrete(DEFAULT)(rgb=tf.constant(raw(1, 9, 37, 37)))
     np.testing.assert_allclose(answers["probabilities"], tf.sigmoid(answers["logits"]), atol=1e-6)
     assert signatures.concrete(DESCRIPTION)(query=tf.constant([""]))["activation"].numpy() == [b"sigmoid"]
@@ -103,7 +103,7 @@ def test_a_network_of_several_labels_gives_a_probability_for_each() -> None:
 )
 def test_every_network_sees_a_video_as_the_papers_test_does(name: str) -> None:
     """The windows and frames are taken by hand here; both streams of one video at once."""
-    finished = finished_network(name)
+    finished = paper_model(name)
     protocol, preparation = finished.protocol, finished.preparation
     frames = 2 * finished.window + 1 if finished.window else 23
     video = {"rgb": raw(frames, 40, 50), "flow": NOISE.uniform(-20, 20, (frames, 40, 50, 2)).astype(np.float32)}
@@ -127,7 +127,7 @@ def test_every_network_sees_a_video_as_the_papers_test_does(name: str) -> None:
 
 
 def test_a_flow_network_takes_pixels_of_motion_and_no_pictures() -> None:
-    signatures = Signatures(tiny_network(modality="flow"))
+    signatures = Signatures(tiny_model(modality="flow"))
     assert signatures.names == (DEFAULT, CLIP, FEATURES, DESCRIPTION)
     (spec,) = signatures.specs(DEFAULT)
     assert (spec.name, spec.dtype, spec.shape.as_list()) == ("flow", tf.float32, [None, None, None, None, 2])
@@ -136,7 +136,7 @@ def test_a_flow_network_takes_pixels_of_motion_and_no_pictures() -> None:
 
 
 def test_a_shape_is_fixed_in_every_signature() -> None:
-    signatures = Signatures(finished_network("two_stream_i3d"), ServingOptions(shape=(2, 16, 40, None)))
+    signatures = Signatures(paper_model("two_stream_i3d"), ServingOptions(shape=(2, 16, 40, None)))
     shapes = {name: {spec.name: tuple(spec.shape) for spec in signatures.specs(name)} for name in signatures.names}
     assert shapes == {
         DEFAULT: {"rgb": (2, 16, 40, None, 3), "flow": (2, 16, 40, None, 2)},
@@ -160,7 +160,7 @@ def test_a_shape_is_fixed_in_every_signature() -> None:
     ],
 )
 def test_the_options_change_the_answer_by_rounding(options: ServingOptions, limit: float) -> None:
-    finished = tiny_network()
+    finished = tiny_model()
     frames = tf.constant(raw(2, 16, 40, 50))
     wanted = Signatures(finished).concrete(DEFAULT)(rgb=frames)["logits"].numpy()
     found = Signatures(finished, options).concrete(DEFAULT)(rgb=frames)

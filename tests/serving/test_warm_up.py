@@ -1,7 +1,7 @@
 import math
 
 import tensorflow as tf
-from finished_networks import finished_network, tiny_network
+from finished_models import paper_model, tiny_model
 
 from keras_i3d.serving import messages, tensors, warm_up
 from keras_i3d.serving.options import ServingOptions
@@ -16,7 +16,7 @@ def arrays(signatures: Signatures) -> dict[str, dict]:
 
 
 def test_every_signature_is_asked_for_a_training_clip_of_usual_size() -> None:
-    signatures = Signatures(tiny_network())
+    signatures = Signatures(tiny_model())
     asked = arrays(signatures)
     assert list(asked) == list(signatures.names)
     assert asked["serving_default"]["rgb"].shape == asked["features"]["rgb"].shape == (1, 64, 37, 49, 3)
@@ -28,7 +28,7 @@ def test_every_signature_is_asked_for_a_training_clip_of_usual_size() -> None:
 
 
 def test_streams_that_take_fewer_frames_are_asked_for_fewer_prepared_ones() -> None:
-    asked = arrays(Signatures(finished_network("two_stream")))
+    asked = arrays(Signatures(paper_model("two_stream")))
     assert {name: array.shape for name, array in asked["clip"].items()} == {
         "rgb": (1, 1, 32, 32, 3),
         "flow": (1, 10, 32, 32, 2),
@@ -37,14 +37,14 @@ def test_streams_that_take_fewer_frames_are_asked_for_fewer_prepared_ones() -> N
 
 
 def test_fixed_axes_and_the_longest_clip_are_kept() -> None:
-    asked = arrays(Signatures(tiny_network(), ServingOptions(shape=(3, 20, None, 60))))
+    asked = arrays(Signatures(tiny_model(), ServingOptions(shape=(3, 20, None, 60))))
     assert asked["serving_default"]["rgb"].shape == (3, 20, 37, 60, 3)
-    asked = arrays(Signatures(tiny_network(), ServingOptions(max_frames=9)))
+    asked = arrays(Signatures(tiny_model(), ServingOptions(max_frames=9)))
     assert asked["serving_default"]["rgb"].shape == (1, 9, 37, 49, 3)
 
 
 def test_the_file_is_of_the_servers_records_and_small(tmp_path) -> None:
-    signatures = Signatures(tiny_network())
+    signatures = Signatures(tiny_model())
     warm_up.write(tmp_path, signatures, "actions")
     file = tmp_path / "tf_serving_warmup_requests"
     logs = [messages.PredictionLog.FromString(record.numpy()) for record in tf.data.TFRecordDataset(str(file))]

@@ -1,7 +1,7 @@
 import keras
 import numpy as np
 import pytest
-from finished_models import SMALLEST, finish, finished_model, small_model
+from finished_models import SMALLEST, finish, paper_model, small_model
 from keras import layers
 
 from keras_i3d.serving.runtimes.export import difference_of
@@ -28,13 +28,13 @@ def test_axes_can_be_fixed() -> None:
 
 
 def test_frames_are_those_of_the_video() -> None:
-    network = finished_model("two_stream")
+    network = paper_model("two_stream")
     assert clip_network(network, frames=20).shapes == {"flow": (None, 20, 32, 32, 2), "rgb": (None, 2, 32, 32, 3)}
 
 
 def test_an_lstm_has_its_time_fixed() -> None:
-    assert clip_network(finished_model("convnet_lstm")).shapes == {"rgb": (None, 25, 32, 32, 3)}
-    assert clip_network(finished_model("convnet_lstm"), frames=50).shapes == {"rgb": (None, 10, 32, 32, 3)}
+    assert clip_network(paper_model("convnet_lstm")).shapes == {"rgb": (None, 25, 32, 32, 3)}
+    assert clip_network(paper_model("convnet_lstm"), frames=50).shapes == {"rgb": (None, 10, 32, 32, 3)}
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_wishes_that_do_not_fit_are_named(options: dict, message: str) -> None:
 
 def test_a_clip_too_short_for_a_stream_is_named() -> None:
     with pytest.raises(ValueError, match="takes at least 1 rgb frames; of the 5 frames of a clip 0 would be left"):
-        clip_network(finished_model("two_stream"), frames=5)
+        clip_network(paper_model("two_stream"), frames=5)
 
 
 @pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
@@ -76,7 +76,7 @@ def test_a_network_without_predictions_has_the_softmax_of_its_logits() -> None:
 
 @pytest.mark.parametrize("name", [*SMALLEST])
 def test_replaced_layers_answer_alike_in_every_network(name: str) -> None:
-    finished = finished_model(name)
+    finished = paper_model(name)
     network = clip_network(finished, is_fixed=True)
     converted = convertible(network, has_3d_pools=False, folds_batch_norm=False)
     kinds = {type(layer).__name__ for layer in converted.model._flatten_layers()}
@@ -95,7 +95,7 @@ def test_replaced_layers_answer_alike_in_every_network(name: str) -> None:
 
 
 def test_where_pools_may_stay_an_lstm_alone_is_replaced() -> None:
-    plain, recurrent = clip_network(small_model()), clip_network(finished_model("convnet_lstm"))
+    plain, recurrent = clip_network(small_model()), clip_network(paper_model("convnet_lstm"))
     assert convertible(plain).model is plain.model
     kinds = {type(layer) for layer in convertible(recurrent).model._flatten_layers()}
     assert {UnrolledLSTM, layers.MaxPooling3D} <= kinds
@@ -127,6 +127,6 @@ def test_examples_are_the_same_every_time_and_probe_open_axes() -> None:
 
 @pytest.mark.parametrize(("name", "seen"), [("fused_two_stream", [5, 5]), ("two_stream", [1, 1]), ("c3d", [16, 16])])
 def test_examples_are_no_shorter_than_the_network_takes(name: str, seen: list[int]) -> None:
-    finished = finished_model(name)
+    finished = paper_model(name)
     examples = example_clips(finished, clip_network(finished))
     assert [clips["rgb"].shape[:2] for clips in examples] == [(1, seen[0]), (2, seen[1])]

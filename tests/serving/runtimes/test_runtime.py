@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from finished_models import SMALLEST, finished_model, small_model
+from finished_models import SMALLEST, paper_model, small_model
 
 from keras_i3d.errors import MissingDependency
 from keras_i3d.serving.runtimes import RUNTIMES, export_runtime
@@ -48,12 +48,12 @@ def test_any_number_of_clips_of_any_length_is_taken(tmp_path, runtime: str) -> N
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SMALLEST)
 def test_every_network_of_the_paper_is_taken(tmp_path, runtime: str, name: str) -> None:
-    finished = finished_model(name)
+    finished = paper_model(name)
     assert export_runtime(finished, tmp_path / "model", runtime=runtime).difference < 1e-5
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("time_plan", ["i2d", "s3d_g"])
 def test_other_time_plans_are_taken(tmp_path, runtime: str, time_plan: str) -> None:
-    finished = finished_model(modality="flow", time_plan=time_plan)
+    finished = paper_model(modality="flow", time_plan=time_plan)
     assert export_runtime(finished, tmp_path / "model", runtime=runtime).difference < 1e-5
