@@ -46,13 +46,16 @@ def test_any_number_of_clips_of_any_length_is_taken(tmp_path, runtime: str) -> N
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", SMALLEST)
+@pytest.mark.parametrize(
+    "name", [name if name == "i3d" else pytest.param(name, marks=pytest.mark.by_hand) for name in SMALLEST]
+)
 def test_every_network_of_the_paper_is_taken(tmp_path, runtime: str, name: str) -> None:
     finished = paper_model(name)
     assert export_runtime(finished, tmp_path / "model", runtime=runtime).difference < 1e-5
 
 
 @pytest.mark.slow
+@pytest.mark.by_hand
 @pytest.mark.parametrize("time_plan", ["i2d", "s3d_g"])
 def test_other_time_plans_are_taken(tmp_path, runtime: str, time_plan: str) -> None:
     finished = paper_model(modality="flow", time_plan=time_plan)
