@@ -16,6 +16,7 @@ Examples:
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib.metadata
 import json
 import os
@@ -45,6 +46,7 @@ CASES = (
 )
 TOLERANCE = 1e-4  # of the logits' standard deviation, for float32
 SETTLING_S = 0.2  # in which the threads of the case before stop looking for more work
+OPEN = contextlib.ExitStack()  # the sessions of the cases, for as long as the program runs
 Logits = Callable[[Any], Any]  # float32 clips (batch, time, height, width, channels) to float32 (batch, classes)
 
 
@@ -148,33 +150,27 @@ def loaded(case: str, network: Any, options: argparse.Namespace) -> Logits:
     """
     runtime, *ways = case.split("+")
     if runtime == "tensorflow":
-        return tensorflow_case(network, ways)
+        return tensorflow_case(network, ways, options)
     if runtime == "pytorch":
         return pytorch_case(network, ways, options.threads)
     return exported_case(runtime, network, ways, options)
 
 
-def tensorflow_case(network: Any, ways: list[str]) -> Logits:
-    """Return the network of a SavedModel, folded or in bfloat16."""
-    import tensorflow as tf
+def tensorflow_case(network: Any, ways: list[str], options: argparse.Namespace) -> Logits:
+    """Return the signature ``clip`` of an export of fixed shape, loaded as a server does."""
+    from keras_i3d.serving.check import loaded as served
+    from keras_i3d.serving.export import export
+    from keras_i3d.serving.options import ServingOptions
 
-    from keras_i3d.models import copies, folding
-    from keras_i3d.serving.runtimes.network import SIGNATURE, ClipNetwork, clip_network
-
-    if FOLD in ways:
-        network = folding.fold_batch_norm(network)
-    if BFLOAT16 in ways:
-        network = copies.under_policy(network, "mixed_bfloat16")
-    part: ClipNetwork = clip_network(finished(network))
+    choice = ServingOptions(
+        precision=BFLOAT16 if BFLOAT16 in ways else "float32",
+        fold_batch_norm=FOLD in ways,
+        shape=(options.batch_size, options.frames, None, None),
+    )
+    (tensor,) = network.inputs
     with tempfile.TemporaryDirectory() as folder:
-        part.save(Path(folder) / "model")
-        model = tf.saved_model.load(str(Path(folder) / "model"))
-    function, (stream,) = model.signatures[SIGNATURE], part.shapes
-
-    def run(clips: Any, keep: Any = model) -> Any:
-        return function(**{stream: tf.constant(clips)})["logits"].numpy()
-
-    return run
+        run = OPEN.enter_context(served(export(finished(network), folder, choice)))
+    return lambda clips: run("clip", {tensor.name: clips})["logits"]
 
 
 def exported_case(runtime: str, network: Any, ways: list[str], options: argparse.Namespace) -> Logits:

@@ -5,13 +5,12 @@ That is: a graph and a session, no Python object of TensorFlow 2. The warm-up re
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -27,6 +26,7 @@ from keras_i3d.whole_file import write_json
 FILE_NAME = "check.json"
 LIMITS = {"float32": 1e-4, "bfloat16": 0.2}  # of the deviation of what is compared
 FRAMES_OF_CHECK = 16
+Run = Callable[[str, Mapping[str, np.ndarray]], dict[str, np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -69,11 +69,10 @@ def check(version: Path, finished: FinishedModel, options: ServingOptions) -> Ch
     wanted = {name: _expected(literal, name, inputs[name]) for name in literal.names}
     requests = list(_warm_up_requests(version))
     try:
-        with _without_notes(), tf.Graph().as_default(), tf.compat.v1.Session() as session:
-            definitions = tf.compat.v1.saved_model.load(session, ["serve"], str(version)).signature_def
-            found = {name: _run(session, definitions[name], inputs[name]) for name in literal.names}
+        with loaded(version) as run:
+            found = {name: run(name, inputs[name]) for name in literal.names}
             for name, given in requests:
-                _run(session, definitions[name], given)
+                run(name, given)
     except (tf.errors.OpError, LookupError, OSError, TypeError, ValueError) as error:
         raise ModelFileError(f"{version}: cannot be loaded and run as a server does ({first_line(error)})") from error
     _compare_descriptions(version, found.pop(DESCRIPTION), wanted.pop(DESCRIPTION))
@@ -89,6 +88,31 @@ def check(version: Path, finished: FinishedModel, options: ServingOptions) -> Ch
                 f"{limit:g} is allowed in {options.precision}"
             )
     return Check(differences, len(requests))
+
+
+@contextlib.contextmanager
+def loaded(version: Path) -> Iterator[Run]:
+    """Load a SavedModel as a server does while the block runs.
+
+    Args:
+        version: Folder of the SavedModel.
+
+    Yields:
+        A function of a signature's name and its inputs, arrays by name; it gives the outputs by name, and raises
+        ``tf.errors.OpError``, or KeyError of a name that is not there.
+    """
+    graph = tf.Graph()
+    session = tf.compat.v1.Session(graph=graph)
+    with contextlib.closing(session):
+        with graph.as_default(), _without_notes():
+            definitions = tf.compat.v1.saved_model.load(session, ["serve"], str(version)).signature_def
+
+        def run(name: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+            definition = definitions[name]
+            fetches = {key: info.name for key, info in definition.outputs.items()}
+            return session.run(fetches, {definition.inputs[key].name: value for key, value in inputs.items()})
+
+        yield run
 
 
 def _noise(signatures: Signatures, name: str) -> dict[str, np.ndarray]:
@@ -129,11 +153,6 @@ def _expected(literal: Signatures, name: str, inputs: Mapping[str, np.ndarray]) 
     return {key: value.numpy() for key, value in outputs.items() if key in compared}
 
 
-def _run(session: Any, definition: Any, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    fetches = {name: info.name for name, info in definition.outputs.items()}
-    return session.run(fetches, {definition.inputs[name].name: value for name, value in inputs.items()})
-
-
 def _difference(found: np.ndarray, wanted: np.ndarray) -> float:
     if found.shape != wanted.shape:
         return float("inf")
@@ -154,7 +173,7 @@ def _warm_up_requests(version: Path) -> Iterator[tuple[str, dict[str, np.ndarray
         yield request.model_spec.signature_name, inputs
 
 
-@contextmanager
+@contextlib.contextmanager
 def _without_notes() -> Iterator[None]:
     """Keep back TensorFlow's note that its old loader is old: it is the one that does as servers do."""
     logger = tf.get_logger()
