@@ -10,6 +10,7 @@ KerasI3DError
 ├── CheckpointMismatch    a checkpoint that is not exactly the network's
 ├── WeightsUnavailable    published weights that are neither in the cache nor to be fetched
 ├── ModelFileError        a file or folder that is no model of this package
+├── PredictionError       a model that refuses a clip, or fails on it
 ├── ServerError           a server that cannot be reached, has no such model, or refuses a request
 ├── TrainingError         a training run that cannot go on
 ├── ClusterError          workers that cannot be reached, cannot start, or are not alike
@@ -63,6 +64,10 @@ class WeightsUnavailable(KerasI3DError):
 
 class ModelFileError(KerasI3DError):
     """A file or folder is no model that this package can use."""
+
+
+class PredictionError(KerasI3DError):
+    """A model of this machine refuses a clip or fails on it; the message is its own."""
 
 
 class ServerError(KerasI3DError):

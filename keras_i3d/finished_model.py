@@ -36,6 +36,11 @@ class FinishedModel:
     class_names: tuple[str, ...]
     preparation: Preparation
 
+    def __post_init__(self) -> None:
+        classes = self.network.get_layer("Logits").output.shape[-1]
+        if len(self.class_names) != classes:
+            raise ModelFileError(f"{len(self.class_names)} class names for a network of {classes} classes")
+
     def logits_network(self) -> keras.Model:
         """Return the network up to its logits, float32 (batch, classes)."""
         return keras.Model(networks.inputs_of(self.network), self.network.get_layer("Logits").output)

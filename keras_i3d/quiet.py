@@ -1,11 +1,12 @@
 """Keep what other packages say of themselves off the screen, where no setting of their own does."""
 
+import importlib.util
 import logging
 import os
 import sys
 import tempfile
 
-from keras_i3d.errors import KerasI3DError
+from keras_i3d.errors import KerasI3DError, MissingDependency
 from keras_i3d.extras import import_extra
 
 
@@ -16,6 +17,7 @@ def import_tensorflow() -> None:
 
     Raises:
         KerasI3DError: The environment asks for another backend of Keras.
+        MissingDependency: TensorFlow is not installed.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     backend = os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -23,6 +25,11 @@ def import_tensorflow() -> None:
         raise KerasI3DError(f"KERAS_BACKEND is {backend!r}; this command runs on tensorflow alone, so unset it")
     if "tensorflow" in sys.modules:
         return
+    if importlib.util.find_spec("tensorflow") is None:
+        raise MissingDependency(
+            "this needs the package tensorflow, which is not installed. Bring it with: pip install tensorflow   "
+            "(`keras-i3d predict --server` does without)"
+        )
     sys.stderr.flush()
     kept = os.dup(2)
     with tempfile.TemporaryFile() as messages:

@@ -48,6 +48,12 @@ def test_a_file_that_is_no_model_is_named(tmp_path, content: bytes) -> None:
         finished_model.load(tmp_path / "x.keras")
 
 
+def test_as_many_class_names_as_classes_are_wanted(run_folder) -> None:
+    finished = finished_model.load(run_folder / "best.keras")
+    with pytest.raises(ModelFileError, match=r"^3 class names for a network of 8 classes"):
+        replace(finished, class_names=("a", "b", "c"))
+
+
 def test_a_truncated_model_is_named(run_folder, tmp_path) -> None:
     content = (run_folder / "best.keras").read_bytes()
     (tmp_path / "x.keras").write_bytes(content[: len(content) // 2])

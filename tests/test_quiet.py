@@ -43,3 +43,18 @@ def test_dask_keeps_its_tracebacks_to_itself() -> None:
     )
     done = run(script)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_without_tensorflow_a_command_says_what_is_missing() -> None:
+    script = (
+        "import sys\n"
+        "import importlib.util\n"
+        "found = importlib.util.find_spec\n"
+        "importlib.util.find_spec = lambda name: None if name == 'tensorflow' else found(name)\n"
+        "from keras_i3d import cli\n"
+        "sys.exit(cli.main(['export', '--model', 'x.keras', '--output', 'y']))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith("keras-i3d export: this needs the package tensorflow, which is not installed.")
+    assert done.stderr.count("\n") == 1

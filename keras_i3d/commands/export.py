@@ -7,7 +7,7 @@ every signature.
 
   keras-i3d export --model run/best.keras --output served/ --check
   keras-i3d export --model run/best.keras --output served/ --precision bfloat16
-  keras-i3d export --model kinetics --modality flow --output served/ --shape 1,64,256,340
+  keras-i3d export --model kinetics --modality flow --output served/ --shape 1,64,256,?
 
 With --format the network goes to ONNX, OpenVINO or LiteRT instead: prepared clips in, logits and probabilities out. It
 is compared with Keras as it is written, and refused where it differs.

@@ -39,6 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--in-flight", type=int, metavar="N", help="videos that a server is asked about at once (default: 4)"
     )
+    parser.add_argument(
+        "--attempts", type=int, metavar="N", help="how often a server that is away or busy is asked (default: 5)"
+    )
     parser.add_argument("--top", type=int, default=prediction.TOP, help="how many classes to print (default: 5)")
     parser.add_argument("--json", action="store_true", help="print one JSON object a line, for each video")
 
@@ -55,7 +58,7 @@ def _opened(arguments: argparse.Namespace) -> Iterator[tuple[Answering, str, int
     """Open the model or the server; gives what answers, what results call it, and how many videos at once."""
     if (arguments.model is None) == (arguments.server is None):
         raise ValueError("exactly one of --model and --server is wanted")
-    unfit = ("name", "timeout_s", "in_flight") if arguments.server is None else ("modality",)
+    unfit = ("name", "timeout_s", "in_flight", "attempts") if arguments.server is None else ("modality",)
     for option in unfit:
         if getattr(arguments, option) is not None:
             other = "--server" if arguments.server is None else "--model"
@@ -67,10 +70,13 @@ def _opened(arguments: argparse.Namespace) -> Iterator[tuple[Answering, str, int
 
         yield open_classifier(arguments.model, modality=arguments.modality or "rgb"), arguments.model, 1
         return
-    from keras_i3d.serving.client import IN_FLIGHT, connect
+    from keras_i3d.serving.client import ATTEMPTS, IN_FLIGHT, connect
 
     with connect(
-        arguments.server, name=arguments.name or prediction.SERVED_AS, timeout_s=arguments.timeout_s
+        arguments.server,
+        name=arguments.name or prediction.SERVED_AS,
+        timeout_s=arguments.timeout_s,
+        attempts=ATTEMPTS if arguments.attempts is None else arguments.attempts,
     ) as client:
         client.check()
         yield client, client.asked_as, IN_FLIGHT if arguments.in_flight is None else arguments.in_flight

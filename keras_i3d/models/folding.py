@@ -66,10 +66,10 @@ def _foldable(whole: Graph) -> dict[int, layers.BatchNormalization]:
     calls = Counter(id(step.layer) for step in whole.steps)
     found = {}
     for step in whole.steps:
-        before = made_by.get(id(step.inputs[0])) if isinstance(step.layer, layers.BatchNormalization) else None
+        before = made_by.get(id(step.inputs[0])) if type(step.layer) is layers.BatchNormalization else None
         if (
             before is not None
-            and isinstance(before.layer, KERNELS)
+            and type(before.layer) in KERNELS
             and before.layer.activation is keras.activations.linear
             and step.layer.axis in (-1, len(step.inputs[0].shape))
             and uses[id(step.inputs[0])] == calls[id(step.layer)] == calls[id(before.layer)] == 1

@@ -5,6 +5,7 @@ The two configurations are written once, since they are the operator's to change
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -39,6 +40,14 @@ def write(folder: Path, signatures: Signatures, name: str) -> None:
     write_text(folder / README, readme(signatures, name))
 
 
+def names_of(folder: Path) -> list[str]:
+    """Return the names of models in the ``models.config`` of a folder; none where there is no such file."""
+    file = folder / MODELS
+    text = file.read_text("utf-8") if file.is_file() else ""
+    lines = "\n".join(line.partition("#")[0] for line in text.splitlines())
+    return re.findall(r"""\bname\s*:\s*["']([^"']*)["']""", lines)
+
+
 def models_config(name: str) -> str:
     """Return the text of ``models.config``: the server loads the newest version, and each new one as it appears."""
     return f"""\
@@ -59,8 +68,9 @@ def batching_config(signatures: Signatures) -> str:
     """Return the text of ``batching.config``."""
     batch = signatures.options.shape[0]
     return f"""\
-# --batching_parameters_file of TensorFlow Serving, with --enable_batching. Only requests whose frames agree in number
-# and size are put together. On a CPU there is little to gain: one clip keeps all cores busy.
+# --batching_parameters_file of TensorFlow Serving, with --enable_batching. All clips must agree in number and size of
+# frames then, or the server refuses those that it has put together: export with --shape ?,T,H,W. On a CPU there is
+# little to gain: one clip keeps all cores busy.
 max_batch_size {{ value: {batch or 8} }}
 batch_timeout_micros {{ value: 5000 }}
 max_enqueued_batches {{ value: 100 }}
@@ -80,9 +90,9 @@ def readme(signatures: Signatures, name: str) -> str:
         f"A clip has at most {options.max_frames} frames; send longer videos in parts and average the logits.\n",
         "Start the server (gRPC at 8500, REST at 8501) in this folder:\n",
         "```sh\ndocker run -p 8500:8500 -p 8501:8501 -v "
-        f'"$PWD:/models/{name}" tensorflow/serving \\\n  --model_config_file=/models/{name}/models.config \\\n'
-        f"  --enable_batching --batching_parameters_file=/models/{name}/batching.config\n```\n",
-        "Ask for a video, from a machine with `pip install 'keras-i3d[client]'`:\n",
+        f'"$PWD:/models/{name}" tensorflow/serving \\\n  --model_config_file=/models/{name}/models.config\n```\n',
+        "Ask for a video, from a machine with keras-i3d, or without TensorFlow: `pip install --no-deps keras-i3d && "
+        "pip install numpy rich av grpcio protobuf requests`:\n",
         f"```sh\nkeras-i3d predict clip.mp4 --server localhost:8500 --name {name}\n```\n",
         "The examples below share these lines:\n",
         _python(
@@ -116,9 +126,8 @@ def _example(signatures: Signatures, signature: str, specs: Sequence[tf.TensorSp
     values = []
     for spec in specs:
         if spec.name == RGB_BYTES:
-            values.append(
-                f'"{RGB_BYTES}": np.array([[open("frame.jpg", "rb").read()] * {shapes[spec.name][1]}], object)'
-            )
+            batch, count = shapes[spec.name]
+            values.append(f'"{RGB_BYTES}": np.array([[open("frame.jpg", "rb").read()] * {count}] * {batch}, object)')
             continue
         values.append(f'"{spec.name}": np.zeros({shapes[spec.name]}, np.{_dtype(spec)})')
     return _python(f'server.predict({{{", ".join(values)}}}, signature="{signature}")')

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,7 +15,8 @@ import tensorflow as tf
 
 from keras_i3d import finished_model, labels
 from keras_i3d.clips.preparation import Preparation
-from keras_i3d.errors import ModelFileError, first_line
+from keras_i3d.errors import ModelFileError, PredictionError, first_line
+from keras_i3d.serving import prediction
 from keras_i3d.serving.export import ASSETS, EXTRA, versions
 from keras_i3d.serving.names import DEFAULT, DESCRIPTION
 from keras_i3d.serving.signatures import Signatures
@@ -31,6 +33,8 @@ class Classifier:
             name; gives the answers of `keras_i3d.serving.signatures`.
         activation: What makes probabilities of logits: ``"softmax"`` or ``"sigmoid"``.
         frames: Frames of a clip, where the model was exported for so many alone; None for any number.
+        batch: Clips at once, where the model was exported for so many alone; else one.
+        max_frames: Of the longest clip that is answered; None for any.
     """
 
     class_names: tuple[str, ...]
@@ -38,15 +42,24 @@ class Classifier:
     respond: Callable[..., dict[str, Any]]
     activation: str = "softmax"
     frames: int | None = None
+    batch: int = 1
+    max_frames: int | None = None
 
     def logits(self, window: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return the float32 logits, (classes,), of one clip.
 
         Args:
             window: By modality, arrays of shape (time, height, width, channels).
+
+        Raises:
+            PredictionError: The model refuses the clip, or fails on it.
         """
-        clips = {name: tf.constant(array[np.newaxis]) for name, array in window.items()}
-        return self.respond(**clips)["logits"].numpy()[0]
+        clips = {name: tf.constant(array) for name, array in prediction.batches(window, self.batch).items()}
+        try:
+            return self.respond(**clips)["logits"].numpy()[0]
+        except (tf.errors.OpError, ValueError, TypeError) as error:
+            shapes = " and ".join(f"{name} of shape {tuple(clip.shape)}" for name, clip in clips.items())
+            raise PredictionError(f"the model gives no answer to {shapes}: {_reason(error)}") from error
 
 
 def open_classifier(model: str | os.PathLike, *, modality: str = "rgb") -> Classifier:
@@ -64,8 +77,10 @@ def open_classifier(model: str | os.PathLike, *, modality: str = "rgb") -> Class
     if not finished_model.is_published(model) and Path(model).is_dir():
         return _open_saved_model(Path(model))
     finished = finished_model.load(model, modality=modality)
-    function = Signatures(finished).concrete(DEFAULT)
-    return Classifier(finished.class_names, finished.preparation, function, finished.activation)
+    signatures = Signatures(finished)
+    longest = signatures.options.max_frames
+    function = signatures.concrete(DEFAULT)
+    return Classifier(finished.class_names, finished.preparation, function, finished.activation, max_frames=longest)
 
 
 def _open_saved_model(folder: Path) -> Classifier:
@@ -91,9 +106,16 @@ def _open_saved_model(folder: Path) -> Classifier:
             f"{version}: the files of class names or preparation in it are another model's: the graph has "
             f"{len(served)} classes ({served[0]}, ...) and {told['preparation'].decode()}"
         )
-    inputs = function.structured_input_signature[1]
+    batch, frames, *_ = next(iter(function.structured_input_signature[1].values())).shape
 
     def respond(keep: Any = loaded, **clips: Any) -> dict[str, Any]:
         return function(**clips)
 
-    return Classifier(names, preparation, respond, told["activation"].decode(), next(iter(inputs.values())).shape[1])
+    longest = int(told["max_frames"])
+    return Classifier(names, preparation, respond, told["activation"].decode(), frames, batch or 1, longest)
+
+
+def _reason(error: Exception) -> str:
+    """Return what TensorFlow says, without where in the graph it says it."""
+    text = getattr(error, "message", None) or str(error)
+    return " ".join(re.sub(r"\s*\[\[\{\{.*", "", text, flags=re.DOTALL).split())

@@ -24,7 +24,7 @@ from keras_i3d.serving.served import Asked, Signature, Transport, VersionStatus
 from keras_i3d.serving.transport_grpc import GrpcTransport
 from keras_i3d.serving.transport_rest import RestTransport
 
-TIMEOUT_S, ATTEMPTS, IN_FLIGHT = 60.0, 4, 4
+TIMEOUT_S, ATTEMPTS, IN_FLIGHT = 60.0, 5, 4
 GRPC_PORT = 8500
 Result = TypeVar("Result")
 
@@ -37,11 +37,13 @@ class Description:
         class_names: In the order of its logits.
         preparation: The frames that it wants.
         activation: What makes probabilities of its logits: ``"softmax"`` or ``"sigmoid"``.
+        max_frames: Of the longest clip that it answers.
     """
 
     class_names: tuple[str, ...]
     preparation: Preparation
-    activation: str = "softmax"
+    activation: str
+    max_frames: int
 
 
 def connect(
@@ -69,6 +71,8 @@ def connect(
     timeout_s = TIMEOUT_S if timeout_s is None else timeout_s
     if not 0 < timeout_s < float("inf"):
         raise ValueError(f"timeout_s must be a number of seconds above 0, got {timeout_s}")
+    if version is not None and (isinstance(version, bool) or not isinstance(version, int) or version < 0):
+        raise ValueError(f"version must be a whole number, got {version!r}")
     if attempts < 1:
         raise ValueError(f"attempts must be at least 1, got {attempts}")
     if re.fullmatch(r"https?://[^/\s]+(/\S*)?", address, re.IGNORECASE):
@@ -121,7 +125,10 @@ class Client:
             ServerError: There is no answer, or the server refuses the inputs, with its own words.
             ValueError: An input has a type that cannot be sent.
         """
-        return self._ask(lambda: self._transport.predict(self._model, signature, inputs))
+        if not isinstance(inputs, Mapping):
+            raise ValueError(f"inputs must be arrays by name, such as {{'rgb': frames}}, got {type(inputs).__name__}")
+        arrays = {name: np.asarray(value) for name, value in inputs.items()}
+        return self._ask(lambda: self._transport.predict(self._model, signature, arrays))
 
     def status(self) -> list[VersionStatus]:
         """Return the versions of the model that the server has or had."""
@@ -148,13 +155,13 @@ class Client:
             )
         answer = self.predict({names.QUERY: np.array([b""], object)}, names.DESCRIPTION)
         try:
-            activation = answer.get(names.ACTIVATION)
             return Description(
                 tuple(name.decode() for name in answer[names.CLASS_NAMES][0]),
                 Preparation(**json.loads(answer[names.PREPARATION][0])),
-                "softmax" if activation is None else activation[0].decode(),
+                answer[names.ACTIVATION][0].decode(),
+                int(answer[names.MAX_FRAMES][0]),
             )
-        except (KeyError, IndexError, TypeError, ValueError) as error:
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
             raise ServerError(
                 f"{self.address}: the model {self._model.name!r} there describes itself in a way that this version of "
                 f"keras-i3d does not know ({type(error).__name__}: {first_line(error)})",
@@ -170,11 +177,21 @@ class Client:
         return self.description()
 
     @cached_property
+    def _fixed(self) -> tuple[int | None, int | None]:
+        """Batch and frames, where the model was exported for so many alone."""
+        shapes = [facts.shape or () for facts in self.signatures()[names.DEFAULT].inputs.values()]
+        known = [[shape[axis] for shape in shapes if len(shape) > axis and shape[axis] > 0] for axis in (0, 1)]
+        return known[0][0] if known[0] else None, known[1][0] if known[1] else None
+
+    @property
     def frames(self) -> int | None:
         """Frames of a window, where the model was exported for so many alone; None for any number."""
-        shapes = [facts.shape for facts in self.signatures()[names.DEFAULT].inputs.values()]
-        times = {shape[1] for shape in shapes if shape is not None and len(shape) > 1 and shape[1] > 0}
-        return next(iter(times), None)
+        return self._fixed[1]
+
+    @property
+    def max_frames(self) -> int:
+        """Frames of the longest clip that the model answers; asked for once."""
+        return self._description.max_frames
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -200,8 +217,9 @@ class Client:
         Raises:
             ServerError: There is no answer, or the server refuses the clip.
         """
-        logits = self.predict({name: array[np.newaxis] for name, array in window.items()})[names.LOGITS]
-        if logits.shape != (1, len(self.class_names)):
+        batch = self._fixed[0] or 1
+        logits = self.predict(prediction.batches(window, batch))[names.LOGITS]
+        if logits.shape != (batch, len(self.class_names)):
             raise ServerError(
                 f"{self.address}: the model {self._model.name!r} answers with logits of shape {logits.shape}, but told "
                 f"of {len(self.class_names)} classes; did it change meanwhile? Connect anew",

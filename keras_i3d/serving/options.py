@@ -7,6 +7,7 @@ from dataclasses import dataclass
 PRECISIONS = ("float32", "bfloat16")
 AXES = ("batch", "time", "height", "width")
 FREE = (None,) * len(AXES)
+MOST_PIXELS = 600_000_000  # of all encoded frames of a request, 1.8 GB when decoded: ten seconds of 1920x1080
 MOST_FRAMES = 1000  # forty seconds; what a request asks for in memory grows with it
 
 

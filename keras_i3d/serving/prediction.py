@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import itertools
 import os
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
@@ -17,12 +18,13 @@ import numpy as np
 
 from keras_i3d import progress, streams
 from keras_i3d.clips.preparation import Preparation
-from keras_i3d.errors import ServerError, VideoError
+from keras_i3d.errors import PredictionError, ServerError, VideoError
 from keras_i3d.extras import import_extra
 from keras_i3d.protocol import WHOLE_VIDEO_FRAMES
 from keras_i3d.video import decode, flow
 
 TOP = 5
+PATIENCE = 3  # videos
 SERVED_AS = "i3d"  # the model's name, where the server was told no other
 
 
@@ -34,6 +36,7 @@ class Answering(Protocol):
         preparation: The frames that it wants.
         activation: ``"softmax"``, or ``"sigmoid"`` where several classes may hold at once.
         frames: Frames of a window, where it takes so many alone; None for any number.
+        max_frames: Of the longest window that it takes; None for any.
     """
 
     @property
@@ -47,6 +50,9 @@ class Answering(Protocol):
 
     @property
     def frames(self) -> int | None: ...  # noqa: D102
+
+    @property
+    def max_frames(self) -> int | None: ...  # noqa: D102
 
     def logits(self, window: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return the float32 logits, (classes,), of one window as `windows` yields it."""
@@ -81,11 +87,12 @@ class Failure:
 
     Attributes:
         video: Path of the video file.
-        error: Why; of a video that cannot be decoded, or of a server that refused it.
+        error: Why: the video cannot be decoded, or model or server refused it. Without its traceback, which would
+            keep the frames in memory.
     """
 
     video: str
-    error: VideoError | ServerError
+    error: VideoError | PredictionError | ServerError
 
     def __str__(self) -> str:
         text = str(self.error)
@@ -167,10 +174,12 @@ def predict_with(
 
     Raises:
         VideoError: The file cannot be decoded.
-        ServerError: The server that `answering` stands for gives no answer.
+        PredictionError: The model that `answering` stands for refuses a window.
+        ServerError: The server that it stands for gives no answer.
     """
     total, seen = np.zeros(len(answering.class_names)), 0
-    for window in windows(video, answering.preparation, answering.frames or WHOLE_VIDEO_FRAMES):
+    most = min(WHOLE_VIDEO_FRAMES, answering.max_frames or WHOLE_VIDEO_FRAMES)
+    for window in windows(video, answering.preparation, answering.frames or most):
         frames = len(next(iter(window.values())))
         total += answering.logits(_filled(window, answering.frames or frames)).astype(float) * frames
         seen += frames
@@ -207,11 +216,27 @@ def predict_each(
     if in_flight < 1:
         raise ValueError(f"in_flight must be at least 1, got {in_flight}")
 
+    is_over = threading.Event()
+    unheard: list[str] = []  # videos in a row that a server was not there for
+
+    def each_window() -> None:
+        if is_over.is_set():
+            raise CancelledError
+        on_window()
+
     def answer(video: str | os.PathLike) -> Prediction | Failure:
+        if len(unheard) >= PATIENCE:
+            gone = f"not asked, since the server was gone for {PATIENCE} videos in a row"
+            return Failure(os.fspath(video), ServerError(gone, "UNAVAILABLE"))
         try:
-            return predict_with(answering, video, model=model, top=top, on_window=on_window)
-        except (VideoError, ServerError) as error:
-            return Failure(os.fspath(video), error)
+            found = predict_with(answering, video, model=model, top=top, on_window=each_window)
+            unheard.clear()
+            return found
+        except (VideoError, PredictionError, ServerError) as error:
+            if getattr(error, "code", None) == "UNAVAILABLE":
+                unheard.append(os.fspath(video))
+            error.__cause__ = error.__context__ = None
+            return Failure(os.fspath(video), error.with_traceback(None))
 
     if in_flight == 1:
         yield from map(answer, videos)
@@ -219,8 +244,14 @@ def predict_each(
     pool = ThreadPoolExecutor(in_flight, "predict")
     try:
         yield from pool.map(answer, videos)
-    finally:
+    finally:  # where the caller wants no more, after the windows that are on their way
+        is_over.set()
         pool.shutdown(cancel_futures=True)
+
+
+def batches(window: Mapping[str, np.ndarray], count: int) -> dict[str, np.ndarray]:
+    """Return a window as a batch, by modality (count, time, height, width, channels): itself, as often as wanted."""
+    return {name: np.repeat(array[np.newaxis], count, axis=0) for name, array in window.items()}
 
 
 def _filled(window: dict[str, np.ndarray], frames: int) -> dict[str, np.ndarray]:

@@ -9,7 +9,7 @@ as the paper's test does, so there is no skew between them.
 | ``frames`` | the same with rgb as JPEGs or PNGs | the same |
 | ``clip`` | prepared clips | the same |
 | ``features`` | raw frames | ``features``, ``mean_features`` |
-| ``description`` | ``query``, anything | ``preparation``, ``activation``, ``class_names`` |
+| ``description`` | ``query``, anything | ``preparation``, ``activation``, ``class_names``, ``max_frames`` |
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from keras_i3d.models import copies, folding
 from keras_i3d.models import features as cutting
 from keras_i3d.records import schema
 from keras_i3d.serving.names import CLIP, DEFAULT, DESCRIPTION, FEATURES, FRAMES, QUERY, RGB_BYTES
-from keras_i3d.serving.options import ServingOptions
+from keras_i3d.serving.options import MOST_PIXELS, ServingOptions
 
 TOP = 5
 Tensors = dict[str, Any]
@@ -41,9 +41,9 @@ class Signatures:
 
     Raw frames are uint8 RGB (batch, time, height, width, 3), flow is float32 pixels per frame, (..., 2); a network of
     two streams takes both, of as many frames. Clips are float32 in [-1, 1], as the network takes them. Logits and
-    probabilities are float32 (batch, classes), the best five classes and their probabilities (batch, 5). Features are
-    float32 (batch, steps, width), those of both streams side by side where each has its own, and their mean over the
-    steps (batch, width). Of what a clip cannot be, every function raises ``InvalidArgumentError`` with what is wrong.
+    probabilities are float32 (batch, classes), the best five classes (or all, of fewer) and theirs (batch, 5).
+    Features are float32 (batch, steps, width), those of both streams side by side where each has its own, and their
+    mean over the steps (batch, width). Every function raises ``InvalidArgumentError`` of what is no clip, and says why.
 
     Args:
         finished: Of any network.
@@ -119,8 +119,8 @@ class Signatures:
     def _functions(self) -> dict[str, Callable[[Tensors], Tensors]]:
         return {
             DEFAULT: lambda raw: self._answers(raw),
-            FRAMES: lambda raw: self._answers(_decoded(raw)),
-            CLIP: lambda clips: self._named(self._run(_of_some_length(_of_ranks(clips), self.options.max_frames))[1]),
+            FRAMES: lambda raw: self._answers(_decoded(raw, self.options.max_frames)),
+            CLIP: lambda clips: self._named(self._run(self._checked_clips(clips))[1]),
             FEATURES: lambda raw: self._raw_features(raw),
             DESCRIPTION: lambda inputs: self._description(inputs[QUERY]),
         }
@@ -164,6 +164,13 @@ class Signatures:
 
         return run
 
+    def _checked_clips(self, clips: Tensors) -> Tensors:
+        """Return prepared clips behind checks; of two streams each has its share of the same frames."""
+        in_order = {stream: clips[stream] for stream in self._streams}
+        clips = _of_some_length(_of_ranks(in_order), self.options.max_frames)
+        steps = {stream: part.step for stream, part in self._streams.items()}
+        return _of_equal_length(clips, steps)
+
     def _named(self, logits: Any) -> Tensors:
         probabilities = keras.activations.get(self.finished.activation)(logits)
         best = tf.math.top_k(probabilities, min(TOP, len(self._names)))
@@ -181,6 +188,7 @@ class Signatures:
             "preparation": tf.fill([count], preparation),
             "activation": tf.fill([count], self.finished.activation),
             "class_names": tf.tile(tf.constant([self._names]), [count, 1]),
+            "max_frames": tf.fill([count], tf.constant(self.options.max_frames, tf.int64)),
         }
 
     def _prepared(self, raw: Tensors) -> tuple[Tensors, Any]:
@@ -210,8 +218,9 @@ def _in_use(finished: FinishedModel, options: ServingOptions) -> keras.Model:
     network, shapes = finished.logits_network(), finished.clip_shapes()
     if options.folds:
         network = folding.fold_batch_norm(network, shapes)
-    if options.precision == "bfloat16":
-        network = copies.under_policy(network, "mixed_bfloat16", shapes)
+    policy = {"float32": "float32", "bfloat16": "mixed_bfloat16"}[options.precision]
+    if policy != "float32" or any(layer.dtype_policy.name != policy for layer in network._flatten_layers()):
+        network = copies.under_policy(network, policy, shapes)
     return network
 
 
@@ -251,30 +260,44 @@ def _of_some_length(given: Mapping[str, Any], max_frames: int) -> Tensors:
             _check(tf.reduce_all(shape > 0), f"{name} has no clips, no frames or no pixels; shape", shape),
             _check(shape[1] <= max_frames, too_long, shape),
         ]
+        if tensor.dtype.is_floating:
+            finite = tf.reduce_all(tf.math.is_finite(tensor))
+            checks.append(_check(finite, f"{name} holds values that are no finite numbers; shape", shape))
     with tf.control_dependencies(checks):
         return {name: tf.identity(tensor) for name, tensor in given.items()}
 
 
-def _of_equal_length(raw: Mapping[str, Any]) -> Tensors:
-    """Return raw frames behind a check that the streams have as many."""
-    first, *others = (tf.shape(frames) for frames in raw.values())
-    message = f"{' and '.join(raw)} differ in batch or time; shapes"
-    checks = [_check(tf.reduce_all(first[:2] == other[:2]), message, first, other) for other in others]
-    with tf.control_dependencies(checks):
-        return {stream: tf.identity(frames) for stream, frames in raw.items()}
+def _of_equal_length(given: Mapping[str, Any], steps: Mapping[str, int] | None = None) -> Tensors:
+    """Return the streams behind a check that they are of as many clips and frames of the video.
+
+    Args:
+        given: Tensors (batch, time, ...) by stream.
+        steps: Frames of the video from one step in time to the next, by stream; one if not said.
+    """
+    shapes = {stream: tf.shape(tensor) for stream, tensor in given.items()}
+    spans = {stream: shape[:2] * [1, steps[stream] if steps else 1] for stream, shape in shapes.items()}
+    first = next(iter(spans.values()))
+    message = f"{' and '.join(given)} differ in batch or time; shapes"
+    same = tf.reduce_all([tf.reduce_all(span == first) for span in spans.values()])
+    with tf.control_dependencies([_check(same, message, *shapes.values())]):
+        return {stream: tf.identity(tensor) for stream, tensor in given.items()}
 
 
 def _check(condition: Any, message: str, *shapes: Any) -> Any:
     return tf.debugging.Assert(condition, [message, *shapes], summarize=8)
 
 
-def _decoded(inputs: Tensors) -> Tensors:
-    """Return raw frames of encoded ones, which must be of one size."""
-    encoded = _of_rank(inputs[RGB_BYTES], RGB_BYTES)
+def _decoded(inputs: Tensors, max_frames: int) -> Tensors:
+    """Return raw frames of encoded ones, which must be of one size and, before any is decoded, not too many."""
+    ranked = _of_rank(inputs[RGB_BYTES], RGB_BYTES)
+    encoded = _of_some_length({RGB_BYTES: ranked}, max_frames)[RGB_BYTES]
     flat = tf.reshape(encoded, (-1,))
-    some = _check(tf.size(flat) > 0, f"{RGB_BYTES} has no clips or no frames; shape", tf.shape(encoded))
-    with tf.control_dependencies([some]):
-        first = tf.shape(schema.decode_picture(flat[0], "rgb"))
+    first = tf.shape(schema.decode_picture(flat[0], "rgb"))
+
+    count = tf.cast(tf.size(flat), tf.int64) * tf.reduce_prod(tf.cast(first[:2], tf.int64))
+    too_many = f"{RGB_BYTES} holds more than {MOST_PIXELS} pixels; send smaller frames, or fewer; the first is"
+    with tf.control_dependencies([_check(count <= MOST_PIXELS, too_many, first)]):
+        flat = tf.identity(flat)
 
     def decode(one: Any) -> Any:
         picture = schema.decode_picture(one, "rgb")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,8 @@ from keras_i3d.serving.served import Asked, Signature, TensorFacts, VersionStatu
 
 # a clip of 64x256x341 is 16.8 MB, and gRPC's own limit 4 MB
 _NO_LIMITS = (("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1))
+# what gRPC itself says where there is no connection; a server that has too much to do says something else
+_OF_THE_CHANNEL = re.compile(r"connect|socket|resol|reset|closed|handshake|preface|Stream removed", re.IGNORECASE)
 _SIGNATURES = "signature_def"  # the one kind of metadata that there is
 
 
@@ -85,17 +88,19 @@ class GrpcTransport:
         self._channel.close()
 
     def _ask(self, method: str, request: Any, response: type) -> Any:
-        call = self._channel.unary_unary(method, request.SerializeToString, response.FromString)
         try:
+            call = self._channel.unary_unary(method, request.SerializeToString, response.FromString)
             return call(request, timeout=self._timeout_s)
         except self._grpc.RpcError as error:
             raise self._explained(error) from error
+        except ValueError as error:  # of a closed channel
+            raise ServerError(f"{self.address}: {first_line(error)}", "CANCELLED") from error
 
     def _explained(self, error: Any) -> ServerError:
         codes = self._grpc.StatusCode
         if error.code() == codes.DEADLINE_EXCEEDED:
             return served.too_late(self.address, self._timeout_s)
-        if error.code() == codes.UNAVAILABLE:
+        if error.code() == codes.UNAVAILABLE and _OF_THE_CHANNEL.search(error.details() or ""):
             return served.unreachable(self.address, error.details())
         return served.refused(self.address, error.details() or "", error.code().name)
 

@@ -137,14 +137,16 @@ class RestTransport:
     def _refusal(self, response: Any) -> ServerError:
         code = _CODES.get(response.status_code, "UNKNOWN")
         try:
-            text = response.json()["error"]
+            text = str(response.json()["error"])
+            is_its_own = True
         except (ValueError, TypeError, KeyError):
             text = f"HTTP status {response.status_code} {response.reason}, not from TensorFlow Serving itself"
+            is_its_own = False
             if response.status_code == GATEWAY_TIMEOUT:
                 code = "UNAVAILABLE"  # a gateway found no server behind it
         if code == "DEADLINE_EXCEEDED":
             text += "; it is the server that gave up, after its --rest_api_timeout_in_ms (30,000 by default)"
-        if code == "UNAVAILABLE":
+        if code == "UNAVAILABLE" and not is_its_own:
             return served.unreachable(self.address, text)
         return served.refused(self.address, text, code)
 

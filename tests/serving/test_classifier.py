@@ -2,10 +2,12 @@ import shutil
 
 import numpy as np
 import pytest
+from finished_models import tiny_model
 
-from keras_i3d.errors import ModelFileError
+from keras_i3d.errors import ModelFileError, PredictionError
 from keras_i3d.serving.classifier import open_classifier
 from keras_i3d.serving.export import export
+from keras_i3d.serving.options import ServingOptions
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +65,18 @@ def test_class_names_or_a_preparation_of_another_model_are_named(tmp_path, serve
     file.write_text(preparation.replace("25.0", '"fast"'))
     with pytest.raises(ModelFileError, match=r"preparation.json: cannot be read \(fps must be a number above 0"):
         open_classifier(tmp_path)
+
+
+def test_a_clip_that_is_refused_is_told_without_the_place_in_the_graph(tmp_path) -> None:
+    export(tiny_model(), tmp_path, ServingOptions(shape=(2, None, 37, 50)))
+    classifier = open_classifier(tmp_path)
+    assert classifier.batch == 2
+    assert classifier.logits({"rgb": np.zeros((9, 37, 50, 3), np.uint8)}).shape == (7,)
+    with pytest.raises(
+        PredictionError, match=r"^the model gives no answer to rgb of shape \(2, 9, 37, 40, 3\): "
+    ) as caught:
+        classifier.logits({"rgb": np.zeros((9, 37, 40, 3), np.uint8)})
+    assert "[[{{" not in str(caught.value) and "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("file", ["saved_model.pb", "variables/variables.data-00000-of-00001"])

@@ -1,4 +1,3 @@
-import errno
 import json
 import os
 import shutil
@@ -122,6 +121,22 @@ def test_clips_that_are_none_are_refused_with_the_reason(loaded, shape: tuple, m
     refused(loaded, message, "clip", rgb=np.zeros(shape, np.float32))
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_values_that_are_no_numbers_are_refused(loaded, value: float) -> None:
+    clip = np.zeros((1, 9, 32, 32, 3), np.float32)
+    clip[0, 4, 5, 6, 1] = value
+    refused(loaded, r"rgb holds values that are no finite numbers; shape\] \[1 9 32 32 3\]", "clip", rgb=clip)
+
+
+def test_pictures_of_too_many_pixels_are_refused_at_the_first(loaded) -> None:
+    large = tf.io.encode_png(tf.zeros((3000, 2000, 3), tf.uint8)).numpy()
+    frames = np.array([[large] + [b"never decoded"] * 100], object)
+    message = (
+        r"rgb_bytes holds more than 600000000 pixels; send smaller frames, or fewer; the first is\] \[3000 2000 3\]"
+    )
+    refused(loaded, message, "frames", rgb_bytes=frames)
+
+
 def test_encoded_frames_that_are_none_are_refused_with_the_reason(loaded) -> None:
     def picture(*size: int) -> bytes:
         return tf.io.encode_jpeg(tf.zeros((*size, 3), tf.uint8)).numpy()
@@ -133,10 +148,35 @@ def test_encoded_frames_that_are_none_are_refused_with_the_reason(loaded) -> Non
     refused(loaded, "Unknown image file format", "frames", rgb_bytes=frames(good, b"nothing"))
     message = r"frames of different sizes; the first and another are\] \[40 50 3\] \[41 50 3\]"
     refused(loaded, message, "frames", rgb_bytes=frames(good, picture(41, 50)))
-    refused(loaded, "rgb_bytes has no clips or no frames", "frames", rgb_bytes=np.zeros((1, 0), object))
+    refused(loaded, "rgb_bytes has no clips, no frames", "frames", rgb_bytes=np.zeros((1, 0), object))
     message = r"rgb_bytes must be of shape \[batch, time\]; got shape\] \[2\]"
     refused(loaded, message, "frames", rgb_bytes=np.array([good, good], object))
     assert loaded.run("frames", {"rgb_bytes": frames(good, good)})["logits"].shape == (1, 8)
+
+
+def test_too_many_encoded_frames_are_refused_before_one_is_decoded(loaded) -> None:
+    frames = np.full((1, 1001), b"no picture", object)
+    refused(loaded, "rgb_bytes has more than 1000 frames; send a longer video in parts", "frames", rgb_bytes=frames)
+
+
+@pytest.mark.parametrize(
+    ("options", "limit"),
+    [
+        (ServingOptions(fold_batch_norm=True), 1e-5),
+        (ServingOptions(xla=True), 1e-5),
+        (ServingOptions(shape=(2, 9, 40, 50)), 1e-5),
+        (ServingOptions(precision="bfloat16"), 0.05),
+    ],
+)
+def test_every_option_is_served_alike(options: ServingOptions, limit: float, tmp_path) -> None:
+    finished = tiny_model()
+    frames = NOISE.integers(0, 256, (2, 9, 40, 50, 3), np.uint8)
+    clips = np.stack([transforms.testing_view(tf.constant(clip), 32, "rgb") for clip in frames])
+    wanted = finished.logits_network()(clips, training=False).numpy()
+    model = c_api.SavedModel(export(finished, tmp_path, options))
+    found = model.run("serving_default", {"rgb": frames})["logits"]
+    model.close()
+    assert np.abs(found - wanted).max() <= limit * wanted.std()
 
 
 def test_streams_of_different_length_are_refused(tmp_path) -> None:
@@ -145,6 +185,11 @@ def test_streams_of_different_length_are_refused(tmp_path) -> None:
     message = r"rgb and flow differ in batch or time; shapes\] \[1 10 40 50 3\] \[1 12 40 50 2\]"
     refused(loaded, message, rgb=rgb, flow=flow)
     assert loaded.run("serving_default", {"rgb": rgb, "flow": flow[:, :10]})["logits"].shape == (1, 7)
+    # of prepared clips rgb is every tenth frame
+    rgb, flow = np.zeros((2, 1, 32, 32, 3), np.float32), np.zeros((2, 10, 32, 32, 2), np.float32)
+    assert loaded.run("clip", {"rgb": rgb, "flow": flow})["logits"].shape == (2, 7)
+    for other in (flow[:1], np.concatenate([flow, flow], axis=1)):
+        refused(loaded, "rgb and flow differ in batch or time; shapes", "clip", rgb=rgb, flow=other)
     loaded.close()
 
 
@@ -176,6 +221,7 @@ def test_the_next_export_is_the_next_version_and_nothing_is_left_beside_it(tmp_p
         *("10", "9", "README.md", "batching.config", "models.config")
     ]
     assert 'name: "actions"' in (tmp_path / "models.config").read_text()
+    assert (tmp_path / "README.md").read_text().startswith("# actions:")
     assert [path.name for path in exporting.versions(tmp_path)] == ["9", "10"]
 
 
@@ -196,6 +242,34 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path) -> None:
     with pytest.raises(OutputFolderError, match=r"holds 'thesis.txt', which is no version of a served model"):
         export(tiny_model(), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_a_readme_of_somebody_else_is_left_alone(tmp_path) -> None:
+    (tmp_path / "README.md").write_text("mine")
+    with pytest.raises(OutputFolderError, match=r"holds 'README.md', which is no version of a served model"):
+        export(tiny_model(), tmp_path)
+    assert (tmp_path / "README.md").read_text() == "mine"
+
+
+def test_a_model_keeps_its_name(tmp_path) -> None:
+    export(tiny_model(), tmp_path, name="actions")
+    export(tiny_model(), tmp_path)
+    assert (tmp_path / "README.md").read_text().startswith("# actions:")
+    with pytest.raises(OutputFolderError, match=r"its models.config names the model 'actions', not 'other'"):
+        export(tiny_model(), tmp_path, name="other")
+    (tmp_path / "models.config").write_text("# mine: name: 'x'\n")
+    export(tiny_model(), tmp_path, name="other")
+    for name in ('a"b', "../x", "", "-x"):
+        with pytest.raises(ValueError, match="a name on the server is of letters, digits, _, - and"):
+            export(tiny_model(), tmp_path, name=name)
+
+
+def test_what_a_killed_export_left_is_cleared_after_a_day(tmp_path) -> None:
+    for name in (".exporting-old", ".exporting-new"):
+        (tmp_path / name).mkdir()
+    os.utime(tmp_path / ".exporting-old", (0, 0))
+    export(tiny_model(), tmp_path)
+    assert not (tmp_path / ".exporting-old").exists() and (tmp_path / ".exporting-new").exists()
 
 
 def test_a_folder_of_another_model_is_left_alone(tmp_path) -> None:
@@ -239,15 +313,27 @@ def test_an_output_that_is_none_is_named(tmp_path, as_nobody, open_folder) -> No
         export(tiny_model(), open_folder / "served")
 
 
-def test_a_full_disk_leaves_no_version(tmp_path, monkeypatch) -> None:
-    def fill(*arguments: object, **options: object) -> None:
-        raise tf.errors.ResourceExhaustedError(None, None, "variables.data: No space left on device")
-
-    monkeypatch.setattr(tf.saved_model, "save", fill)
-    with pytest.raises(OutputFolderError, match=r"the model could not be written \(.*No space left on device"):
-        export(tiny_model(), tmp_path)
-    assert list(tmp_path.iterdir()) == []
-    assert os.strerror(errno.ENOSPC) == "No space left on device"
+@pytest.mark.parametrize("room", [20_000, 150])
+def test_a_file_that_cannot_be_written_whole_leaves_no_version(tmp_path, room: int) -> None:
+    """Of the model's own files the first limit stops one, of those beside it the second."""
+    script = (
+        "import resource, signal, sys\n"
+        f"sys.path.insert(0, {str(Path(c_api.__file__).parent)!r})\n"
+        "from finished_models import tiny_model\n"
+        "from keras_i3d.errors import OutputFolderError\n"
+        "from keras_i3d.serving.export import export\n"
+        "model = tiny_model()\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({room}, {room}))\n"
+        "try:\n"
+        f"    export(model, {str(tmp_path)!r})\n"
+        "except OutputFolderError as error:\n"
+        "    sys.exit(0 if 'the model could not be written (' in str(error) else str(error))\n"
+        "sys.exit('it was written')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert [path.name for path in tmp_path.iterdir()] == []
 
 
 def test_a_version_that_fails_its_check_does_not_appear(tmp_path, monkeypatch) -> None:
@@ -264,6 +350,8 @@ def test_a_fixed_number_of_frames_must_suit_the_network(tmp_path) -> None:
     )
     with pytest.raises(ValueError, match=message):
         export(paper_model("c3d"), tmp_path, ServingOptions(shape=(None, 24, None, None)))
+    with pytest.raises(ValueError, match="c3d takes 16 frames at once, so max_frames must be at least that, got 8"):
+        export(paper_model("c3d"), tmp_path, ServingOptions(max_frames=8))
 
 
 def test_a_checked_version_tells_how_far_it_is_off(tmp_path) -> None:

@@ -17,6 +17,6 @@ def test_a_served_model_has_these_names(signatures) -> None:
     assert set(signatures) >= {names.DEFAULT, names.FRAMES, names.CLIP, names.FEATURES, names.DESCRIPTION}
     assert set(signatures[names.FRAMES].inputs) == {names.RGB_BYTES}
     assert set(signatures[names.DESCRIPTION].inputs) == {names.QUERY}
-    described = {names.PREPARATION, names.ACTIVATION, names.CLASS_NAMES}
+    described = {names.PREPARATION, names.ACTIVATION, names.CLASS_NAMES, names.MAX_FRAMES}
     assert set(signatures[names.DESCRIPTION].outputs) == described
     assert names.LOGITS in signatures[names.DEFAULT].outputs

@@ -7,7 +7,7 @@ import pytest
 
 import keras_i3d
 from keras_i3d.clips.preparation import Preparation
-from keras_i3d.errors import ServerError, VideoError
+from keras_i3d.errors import PredictionError, ServerError, VideoError
 from keras_i3d.serving import prediction
 from keras_i3d.serving.prediction import Failure, Prediction
 from keras_i3d.video import decode, flow
@@ -18,6 +18,8 @@ class Counting:
 
     class_names = ("bright", "dark")
     activation = "softmax"
+
+    max_frames: int | None = None
 
     def __init__(self, *, modality: str = "rgb", frames: int | None = None, activation: str = "softmax") -> None:
         self.preparation = Preparation(modality, 25.0, 37, 32)
@@ -106,6 +108,43 @@ def test_a_refusing_server_fails_one_video_and_other_errors_are_raised(video) ->
     answering.error = ZeroDivisionError()
     with pytest.raises(ZeroDivisionError):
         list(prediction.predict_each(answering, [video], model="m", in_flight=2))
+
+
+def test_a_failure_keeps_no_frames_in_memory(video) -> None:
+    class Refusing(Counting):
+        def logits(self, window: dict[str, np.ndarray]) -> np.ndarray:
+            try:
+                raise ZeroDivisionError
+            except ZeroDivisionError as error:
+                raise PredictionError("no") from error
+
+    (failure,) = prediction.predict_each(Refusing(), [video], model="m")
+    assert isinstance(failure.error, PredictionError)
+    assert failure.error.__traceback__ is failure.error.__cause__ is failure.error.__context__ is None
+
+
+def test_windows_are_no_longer_than_the_model_takes(video) -> None:
+    answering = Counting()
+    answering.max_frames = 5
+    assert prediction.predict_with(answering, video, model="m").frames == 12
+    assert [len(window["rgb"]) for window in answering.windows] == [5, 5, 2]
+
+
+def test_a_server_that_is_gone_is_not_asked_for_every_video(video) -> None:
+    class Gone(Counting):
+        asked = 0
+
+        def logits(self, window: dict[str, np.ndarray]) -> np.ndarray:
+            self.asked += 1
+            raise ServerError("host:1: no server answers there", "UNAVAILABLE")
+
+    answering = Gone()
+    failures = list(prediction.predict_each(answering, [video] * 10, model="m"))
+    assert answering.asked == 3
+    assert [str(failure.error) for failure in failures[2:4]] == [
+        "host:1: no server answers there",
+        "not asked, since the server was gone for 3 videos in a row",
+    ]
 
 
 def test_videos_not_waited_for_are_not_begun(video) -> None:

@@ -88,6 +88,7 @@ def test_a_description_tells_what_a_client_must_know(finished, functions) -> Non
     answers = functions[DESCRIPTION](query=tf.constant(["?", ""]))
     assert json.loads(answers["preparation"].numpy()[1]) == asdict(finished.preparation)
     assert answers["activation"].numpy().tolist() == [b"softmax"] * 2
+    assert answers["max_frames"].numpy().tolist() == [1000] * 2
     assert [name.decode() for name in answers["class_names"].numpy()[1]] == list(finished.class_names)
 
 

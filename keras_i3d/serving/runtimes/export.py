@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_i3d import labels
+from keras_i3d import labels, storage
 from keras_i3d.errors import KerasI3DError, ModelFileError, OutputFolderError, first_line
 from keras_i3d.finished_model import FinishedModel
 from keras_i3d.serving.runtimes import litert, onnx, openvino
@@ -73,7 +73,10 @@ def export_runtime(
     """
     if runtime not in RUNTIMES:
         raise ValueError(f"unknown runtime {runtime!r}; known: {', '.join(RUNTIMES)}")
-    chosen, output = RUNTIMES[runtime], Path(output)
+    chosen, folder = RUNTIMES[runtime], storage.local_path(output)
+    if folder is None:
+        raise OutputFolderError(f"{output}: a model is exported to a folder of this machine, not to a URL")
+    output = folder
     network = clip_network(finished, frames=frames, batch=batch, is_fixed=chosen.has_fixed_shapes)
     chosen.need()
     aside = _aside(output)
