@@ -55,17 +55,24 @@ class Signatures:
         self.options = options or ServingOptions()
         self._streams = finished.protocol.streams
         self._names = list(finished.class_names)
-        self._body, self._head = cutting.split(_in_use(finished, self.options))
+        self._traced: dict[str, Any] = {}
+        network = _in_use(finished, self.options)
+        try:
+            self._body, self._head = cutting.split(network)
+        except ValueError:  # a network of the user's own, without a dropout to tell its features by
+            self._body, self._head = None, network
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The signatures that this model has; one of flow alone has no encoded frames."""
-        return tuple(name for name in self._functions if name != FRAMES or "rgb" in self._streams)
+        """The signatures that this model has: one of flow alone has no encoded frames, some have no features."""
+        absent = {FRAMES: "rgb" not in self._streams, FEATURES: self._body is None}
+        return tuple(name for name in self._functions if not absent.get(name))
 
     @property
     def variables(self) -> list[tf.Variable]:
         """All that the functions read."""
-        return [variable.value for half in (self._body, self._head) for variable in half.variables]
+        halves = [half for half in (self._body, self._head) if half is not None]
+        return [variable.value for half in halves for variable in half.variables]
 
     def concrete(self, name: str) -> Any:
         """Return a function, traced; it takes tensors by name and gives tensors by name.
@@ -75,12 +82,14 @@ class Signatures:
         """
         if name not in self.names:
             raise ValueError(f"unknown signature {name!r}; this model has {', '.join(self.names)}")
-        specs = self.specs(name)
+        if name not in self._traced:
 
-        def function(**inputs: Any) -> Tensors:
-            return self._functions[name](inputs)
+            def function(**inputs: Any) -> Tensors:
+                return self._functions[name](inputs)
 
-        return tf.function(function).get_concrete_function(**{spec.name: spec for spec in specs})
+            specs = {spec.name: spec for spec in self.specs(name)}
+            self._traced[name] = tf.function(function).get_concrete_function(**specs)
+        return self._traced[name]
 
     def specs(self, name: str) -> list[tf.TensorSpec]:
         """Return what a function takes."""
@@ -157,7 +166,10 @@ class Signatures:
 
         @tf.function(input_signature=[specs], jit_compile=self.options.xla or None)
         def run(clips: Tensors) -> tuple[Any, Any]:
-            found = self._body(clips if len(clips) > 1 else next(iter(clips.values())), training=False)
+            inputs = clips if len(clips) > 1 else next(iter(clips.values()))
+            if self._body is None:
+                return None, self._head(inputs, training=False)
+            found = self._body(inputs, training=False)
             parts = list(found.values()) if isinstance(found, dict) else [found]
             steps = tf.concat([tf.cast(_over_time(part), tf.float32) for part in parts], axis=-1)
             return steps, self._head(found, training=False)

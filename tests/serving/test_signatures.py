@@ -11,6 +11,8 @@ import tensorflow as tf
 from finished_models import CLASSES, paper_model, tiny_model
 
 from keras_i3d.clips import sampling, transforms
+from keras_i3d.clips.preparation import Preparation
+from keras_i3d.finished_model import FinishedModel
 from keras_i3d.models import networks
 from keras_i3d.models.architecture import HEAD_POOL, layer_name
 from keras_i3d.serving.names import CLIP, DEFAULT, DESCRIPTION, FEATURES, FRAMES
@@ -134,6 +136,16 @@ def test_a_flow_network_takes_pixels_of_motion_and_no_pictures() -> None:
     assert (spec.name, spec.dtype, spec.shape.as_list()) == ("flow", tf.float32, [None, None, None, None, 2])
     with pytest.raises(ValueError, match="unknown signature 'frames'; this model has serving_default, clip, features"):
         signatures.concrete(FRAMES)
+
+
+def test_a_network_without_a_dropout_has_no_features() -> None:
+    inputs = keras.Input((None, 16, 16, 3), name="rgb")
+    pooled = keras.layers.GlobalAveragePooling3D()(keras.layers.Conv3D(4, 3, padding="same")(inputs))
+    network = keras.Model(inputs, keras.layers.Dense(len(CLASSES), name="Logits")(pooled), name="i3d")
+    signatures = Signatures(FinishedModel(network, CLASSES, Preparation("rgb", 25.0, 18, 16)))
+    assert signatures.names == (DEFAULT, FRAMES, CLIP, DESCRIPTION)
+    clips = NOISE.uniform(-1, 1, (2, 5, 16, 16, 3)).astype(np.float32)
+    np.testing.assert_allclose(signatures.concrete(CLIP)(rgb=tf.constant(clips))["logits"], network(clips), atol=1e-6)
 
 
 def test_a_shape_is_fixed_in_every_signature() -> None:
