@@ -1,7 +1,7 @@
 import keras
 import numpy as np
 import pytest
-from finished_models import SMALLEST, finish, paper_model, small_model
+from finished_models import CLASSES, SMALLEST, finish, paper_model, small_model
 from keras import layers
 
 from keras_i3d.serving.runtimes.export import difference_of
@@ -21,7 +21,7 @@ def test_axes_can_be_fixed() -> None:
     assert clip_network(small_model(), batch=4).shapes == {"rgb": (4, None, 16, 16, 3)}
     assert clip_network(small_model(), is_fixed=True).shapes == {"rgb": (1, 64, 16, 16, 3)}
     anything = keras.Input((None, None, None, 3), name="rgb")
-    logits = layers.GlobalAveragePooling3D(name="Logits")(layers.Conv3D(5, 1)(anything))
+    logits = layers.GlobalAveragePooling3D(name="Logits")(layers.Conv3D(len(CLASSES), 1)(anything))
     free = finish(keras.Model(anything, logits, name="i3d"), "rgb", 24, "i3d")
     assert clip_network(free).shapes == {"rgb": (None, None, None, None, 3)}
     assert clip_network(free, is_fixed=True).shapes == {"rgb": (1, 64, 24, 24, 3)}
@@ -67,7 +67,7 @@ def test_probabilities_are_the_networks_own(activation: str) -> None:
 
 def test_a_network_without_predictions_has_the_softmax_of_its_logits() -> None:
     inputs = keras.Input((None, 16, 16, 3), name="rgb")
-    logits = layers.GlobalAveragePooling3D(name="Logits")(layers.Conv3D(5, 1)(inputs))
+    logits = layers.GlobalAveragePooling3D(name="Logits")(layers.Conv3D(len(CLASSES), 1)(inputs))
     finished = finish(keras.Model(inputs, logits, name="i3d"), "rgb", 16, "i3d")
     network = clip_network(finished)
     answers = network.answer(example_clips(finished, network)[0])
