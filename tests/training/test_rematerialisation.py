@@ -206,6 +206,7 @@ sys.path.insert(0, sys.argv[1])
 from keras_i3d import quiet
 quiet.import_tensorflow()
 import keras, numpy as np, tensorflow as tf
+from keras_i3d.models import copies
 from keras_i3d.training import precision, rematerialisation
 import test_rematerialisation as shared
 
@@ -217,7 +218,7 @@ expected = shared.train_once(alone, alone, batch=4)
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 with strategy.scope():
     pair = precision.prepared(shared.one_stream(dropout_rate=0.0), "float32", on_cpu=True, synchronized=True)
-    precision.copy_values(alone, pair)
+    copies.copy_values(alone, pair)
 forward = rematerialisation.rematerialised(pair)
 clips = np.random.default_rng(0).uniform(-1, 1, (4, 4, 16, 16, 3)).astype("float32")
 trained = [variable.value for variable in pair.trainable_variables]
