@@ -43,7 +43,9 @@ def test_options_change_a_recipe_file_and_the_summary_names_the_best_epoch(
         pytest.param("two_stream_i3d", 9, marks=[pytest.mark.slow, pytest.mark.by_hand]),
     ],
 )
-def test_every_network_goes_from_records_to_numbers(network: str, frames: int, records, tmp_path, capsys) -> None:
+def test_every_network_goes_from_records_to_answers(
+    network: str, frames: int, records, motion_folder, tmp_path, capsys
+) -> None:
     small = ["--frames", frames, "--size", 32, "--epochs", 1, "--batch-size", 4, "--no-flips"]
     train = ["train", "--records", records, "--output", tmp_path / "run", "--network", network, *small]
     assert cli.main([*map(str, train)]) == 0
@@ -58,8 +60,16 @@ def test_every_network_goes_from_records_to_numbers(network: str, frames: int, r
     assert cli.main(["evaluate", "--model", str(model), "--records", str(records), "--json"]) == 0
     values = json.loads(capsys.readouterr().out)
     assert (values["videos"], sum(map(sum, values["confusion"]))) == (8, 8)
-    assert cli.main(["predict", "a.mp4", "--model", str(model)]) == 1
-    assert f"the network {network} (modality {preparation.modality}) can be eval" in capsys.readouterr().err
+    video = motion_folder / "test/grows/000.mp4"
+    assert cli.main(["export", "--model", str(model), "--output", str(tmp_path / "served"), "--check"]) == 0
+    answers = []
+    for answering in (model, tmp_path / "served"):
+        capsys.readouterr()
+        assert cli.main(["predict", str(video), "--model", str(answering), "--json"]) == 0
+        answers.append(json.loads(capsys.readouterr().out))
+    assert answers[0]["frames"] == answers[1]["frames"] == 12
+    here, there = ([one["probability"] for one in answer["top"]] for answer in answers)
+    np.testing.assert_allclose(there, here, atol=1e-5)
 
 
 def test_records_without_flow_are_refused_for_the_flow_stream(motion_folder, tmp_path, capsys) -> None:
