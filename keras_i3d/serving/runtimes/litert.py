@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from keras_i3d.serving.runtimes.network import OUTPUTS, SIGNATURE, ClipNetwork
+from keras_i3d.serving.names import DEFAULT
+from keras_i3d.serving.runtimes.network import OUTPUTS, ClipNetwork
 from keras_i3d.serving.runtimes.runtime import Answer, Runtime
 
 
@@ -26,7 +27,7 @@ def write(network: ClipNetwork, folder: Path) -> None:
     """Write ``model.tflite`` with the one signature ``serving_default``: inputs by stream, outputs by name."""
     with tempfile.TemporaryDirectory() as saved:
         network.save(Path(saved))
-        converter = tf.lite.TFLiteConverter.from_saved_model(saved, signature_keys=[SIGNATURE])
+        converter = tf.lite.TFLiteConverter.from_saved_model(saved, signature_keys=[DEFAULT])
         (folder / RUNTIME.file).write_bytes(converter.convert())
 
 
@@ -36,7 +37,7 @@ def load(path: Path, threads: int | None = None) -> Answer:
         # TensorFlow announces since 2.19 that it will hand its interpreter over to another package, and still has it
         warnings.simplefilter("ignore", UserWarning)
         interpreter = tf.lite.Interpreter(str(path), num_threads=threads)
-    runner = interpreter.get_signature_runner(SIGNATURE)
+    runner = interpreter.get_signature_runner(DEFAULT)
 
     def answer(clips: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         outputs = runner(**clips)

@@ -16,10 +16,11 @@ from keras_i3d.finished_model import FinishedModel
 from keras_i3d.models import copies, networks
 from keras_i3d.models.folding import fold_batch_norm
 from keras_i3d.models.layers import BatchNormLSTM
+from keras_i3d.serving.names import DEFAULT, LOGITS
 from keras_i3d.serving.runtimes.layers import PoolingByPlanes, UnrolledLSTM, is_mean_or_maximum
 
-LOGITS, PROBABILITIES = OUTPUTS = ("logits", "probabilities")
-SIGNATURE = "serving_default"
+PROBABILITIES = "probabilities"
+OUTPUTS = (LOGITS, PROBABILITIES)
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class ClipNetwork:
         function.get_concrete_function()
         archive = keras.export.ExportArchive()
         archive.track(self.model)
-        archive.add_endpoint(SIGNATURE, function)
+        archive.add_endpoint(DEFAULT, function)
         archive.write_out(folder, verbose=False)
 
     def answer(self, clips: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
