@@ -5,7 +5,7 @@ Keras fixes what a layer computes in when it is made, so a network in another dt
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -24,15 +24,28 @@ def with_settings(network: keras.Model, changes: Mapping[int, Mapping[str, Any]]
         network: A functional model.
         changes: What of the configuration of a layer is another, by the layer's id; not what its variables are.
     """
-
-    def copied(operation: Any) -> Any:
-        if not isinstance(operation, layers.Layer):
-            return operation  # a plain function of tensors
-        return type(operation).from_config(operation.get_config() | dict(changes.get(id(operation), {})))
-
-    copy = keras.models.clone_model(network, clone_function=copied, recursive=True)
+    copy = cloned(network, lambda layer: type(layer).from_config(layer.get_config() | dict(changes.get(id(layer), {}))))
     copy_values(network, copy)
     return copy
+
+
+def cloned(network: keras.Model, replaced: Callable[[layers.Layer], layers.Layer]) -> keras.Model:
+    """Return a network of other layers, nested ones too, whose weights are new; plain functions of tensors stay.
+
+    Args:
+        network: A functional model.
+        replaced: Returns the layer in the place of another.
+    """
+
+    def copied(operation: Any) -> Any:
+        return replaced(operation) if isinstance(operation, layers.Layer) else operation
+
+    def called(operation: Any, *arguments: Any, **options: Any) -> Any:
+        if isinstance(operation, layers.Identity):
+            options.pop("mask", None)  # which batch norm, in whose place one may stand, takes
+        return operation(*arguments, **options)
+
+    return keras.models.clone_model(network, clone_function=copied, call_function=called, recursive=True)
 
 
 def under_policy(

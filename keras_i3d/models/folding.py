@@ -15,6 +15,7 @@ import keras
 import numpy as np
 from keras import layers
 
+from keras_i3d.models import copies
 from keras_i3d.models.graph import Graph, graph
 
 KERNELS = (layers.Conv2D, layers.Conv3D, layers.Dense)  # whose last axis is that of the output's channels
@@ -36,20 +37,13 @@ def fold_batch_norm(network: keras.Model, input_shapes: Mapping[str, tuple[int, 
     norms = _foldable(graph(network, input_shapes))
     folded = {id(norm) for norm in norms.values()}
 
-    def copied(operation: Any) -> Any:
-        if not isinstance(operation, layers.Layer):
-            return operation  # a plain function of tensors
-        if id(operation) in folded:
-            return layers.Identity(name=operation.name, dtype=operation.dtype_policy.name)
-        changes = {"use_bias": True} if id(operation) in norms else {}
-        return type(operation).from_config(operation.get_config() | changes)
+    def replaced(layer: Any) -> Any:
+        if id(layer) in folded:
+            return layers.Identity(name=layer.name, dtype=layer.dtype_policy.name)
+        changes = {"use_bias": True} if id(layer) in norms else {}
+        return type(layer).from_config(layer.get_config() | changes)
 
-    def called(operation: Any, *arguments: Any, **options: Any) -> Any:
-        if isinstance(operation, layers.Identity):
-            options.pop("mask", None)  # which batch norm takes
-        return operation(*arguments, **options)
-
-    copy = keras.models.clone_model(network, clone_function=copied, call_function=called, recursive=True)
+    copy = copies.cloned(network, replaced)
     for source, target in zip(network._flatten_layers(), copy._flatten_layers(), strict=True):
         if id(source) in norms:
             target.set_weights(_folded_weights(source, norms[id(source)]))

@@ -121,8 +121,6 @@ def convertible(network: ClipNetwork, *, has_3d_pools: bool = True, folds_batch_
         model = fold_batch_norm(model, {name: shape[1:] for name, shape in network.shapes.items()})
 
     def replaced(layer: Any) -> Any:
-        if not isinstance(layer, layers.Layer):
-            return layer  # a plain function of tensors
         if not has_3d_pools and is_mean_or_maximum(layer):
             return PoolingByPlanes(type(layer).from_config(layer.get_config() | {"dtype": "float32"}))
         kind = UnrolledLSTM if isinstance(layer, BatchNormLSTM) else type(layer)
@@ -130,7 +128,7 @@ def convertible(network: ClipNetwork, *, has_3d_pools: bool = True, folds_batch_
 
     if not any(_is_changed(layer, has_3d_pools) for layer in model._flatten_layers(include_self=False)):
         return ClipNetwork(model, network.shapes)
-    copy = keras.models.clone_model(model, clone_function=replaced, recursive=True)
+    copy = copies.cloned(model, replaced)
     copies.copy_values(model, copy)
     return ClipNetwork(copy, network.shapes)
 
