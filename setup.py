@@ -8,7 +8,7 @@ from setuptools import find_packages, setup
 HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "keras_i3d/__init__.py").read_text()).group(1)
 
-VIDEO = ["av>=17,<19", "opencv-contrib-python-headless>=4.11,<6", "google-crc32c>=1.6,<2"]
+VIDEO = ["av>=17,<19", "opencv-contrib-python-headless>=4.11,<6", "google-crc32c>=1.6,<2", "numba>=0.61,<0.69"]
 # what asks a server; `pip install --no-deps keras-i3d` and these with numpy and rich make a machine without TensorFlow
 CLIENT = ["av>=17,<19", "grpcio>=1.66,<2", "protobuf>=4.25,<8", "requests>=2.32,<3"]
 DASK = ["distributed>=2025.1"]

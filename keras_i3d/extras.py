@@ -9,6 +9,7 @@ from keras_i3d.errors import MissingDependency
 _PROVIDERS = {
     "av": ("av", "video", "decoding and encoding video"),
     "cv2": ("opencv-contrib-python-headless", "video", "optical flow and image coding"),
+    "numba": ("numba", "video", "TV-L1 flow"),
     "google_crc32c": ("google-crc32c", "video", "writing records"),
     "fsspec": ("fsspec", "remote", "reading and writing in remote storage"),
     "s3fs": ("s3fs", "remote", "storage at s3://"),
