@@ -40,7 +40,7 @@ _HOMES = {
     "predict": "serving.prediction",
 }
 
-_PARTS = ("datasets",)  # whose names stay together
+_PARTS = ("datasets", "layers")  # whose names stay together
 
 __all__ = ["__version__", *_HOMES, *_PARTS]
 
@@ -62,4 +62,4 @@ def __dir__() -> list[str]:
 if "keras" in sys.modules:
     # Keras finds the layers of this package in saved files by their registration, which costs nothing here
     # and spares `import keras, keras_i3d; keras.models.load_model(...)` a custom_objects argument.
-    importlib.import_module(f"{__name__}.models.layers")
+    importlib.import_module(f"{__name__}.layers")

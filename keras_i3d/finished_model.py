@@ -7,7 +7,7 @@ published weights (`keras_i3d.predict` takes an exported SavedModel too).
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import keras
@@ -40,6 +40,19 @@ class FinishedModel:
         classes = self.network.get_layer("Logits").output.shape[-1]
         if len(self.class_names) != classes:
             raise ModelFileError(f"{len(self.class_names)} class names for a network of {classes} classes")
+
+    def with_flow_inside(self) -> FinishedModel:
+        """Return the model as one that is given rgb alone, and computes its flow itself.
+
+        Raises:
+            ValueError: It sees no flow.
+        """
+        if "flow" not in streams.modalities(self.preparation.modality):
+            raise ValueError(
+                f"flow is computed inside of a network that sees flow, and {self.preparation.network} takes "
+                f"{self.preparation.modality} alone"
+            )
+        return replace(self, preparation=replace(self.preparation, flow_inside=True))
 
     def logits_network(self) -> keras.Model:
         """Return the network up to its logits, float32 (batch, classes)."""

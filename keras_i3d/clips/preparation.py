@@ -23,6 +23,7 @@ class Preparation:
         short_side: Pixels of the shorter side that videos are decoded to (and flow is computed at).
         size: Height and width of the network's input, cut from the centre.
         network: Name of the network, which tells the frames that it takes.
+        flow_inside: Whether the model computes its flow itself, of rgb, which is all that it is given then.
     """
 
     modality: str
@@ -30,13 +31,21 @@ class Preparation:
     short_side: int
     size: int
     network: str = "i3d"
+    flow_inside: bool = False
 
     def __post_init__(self) -> None:
-        streams.modalities(self.modality)
+        modalities = streams.modalities(self.modality)
+        if type(self.flow_inside) is not bool or (self.flow_inside and "flow" not in modalities):
+            raise ValueError(f"flow_inside is true or false, and true of a model that sees flow, got {self}")
         for name in ("fps", "short_side", "size"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
                 raise ValueError(f"{name} must be a number above 0, got {value!r}")
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """The streams that are to be given to the model."""
+        return ("rgb",) if self.flow_inside else streams.modalities(self.modality)
 
     def write(self, folder: Path) -> None:
         """Write ``preparation.json``."""

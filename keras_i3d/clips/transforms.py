@@ -43,19 +43,47 @@ def cut(frames: Any, size: int, modality: str, place: Any, short_side: Any) -> A
 
 def resize_and_crop(frames: Any, size: int, modality: str, place: Any, short_side: Any) -> Any:
     """Do as `cut` does with frames that have another short side."""
+    new, factors = _resized_sides(frames, short_side)
+    resized = _resized(frames, [size, size], factors, -tf.cast(corner(new, size, place), tf.float32))
+    return resized * factors[::-1] if modality == "flow" else resized
+
+
+def resize(frames: Any, short_side: Any) -> Any:
+    """Resize whole frames as `cut` does, keeping their aspect; those that have the short side already stay.
+
+    Args:
+        frames: Tensor of shape (time, height, width, 3), rgb in [0, 255].
+        short_side: int32 scalar, pixels of the shorter side of the result.
+
+    Returns:
+        float32 tensor of shape (time, height, width, 3).
+    """
+    frames = tf.cast(frames, tf.float32)
+    new, factors = _resized_sides(frames, short_side)
+    return tf.cond(
+        tf.reduce_all(tf.equal(new, tf.shape(frames)[1:3])),
+        lambda: frames,
+        lambda: _resized(frames, new, factors, [0.0, 0.0]),
+    )
+
+
+def _resized_sides(frames: Any, short_side: Any) -> tuple[Any, Any]:
+    """Return height and width of frames whose shorter side is to be so long, and their ratios to what they are."""
     sides = tf.shape(frames)[1:3]
     ratio = short_side / tf.reduce_min(sides)
     new = tf.maximum(tf.cast(tf.floor(tf.cast(sides, tf.float64) * ratio + 0.5), tf.int32), 1)
-    factors = tf.cast(new, tf.float32) / tf.cast(sides, tf.float32)
-    resized = tf.raw_ops.ScaleAndTranslate(
+    return new, tf.cast(new, tf.float32) / tf.cast(sides, tf.float32)
+
+
+def _resized(frames: Any, sides: Any, factors: Any, translation: Any) -> Any:
+    return tf.raw_ops.ScaleAndTranslate(
         images=frames,
-        size=[size, size],
+        size=sides,
         scale=factors,
-        translation=-tf.cast(corner(new, size, place), tf.float32),
+        translation=translation,
         kernel_type="triangle",
         antialias=True,
     )
-    return resized * factors[::-1] if modality == "flow" else resized
 
 
 def crop(frames: Any, size: int, place: Any) -> Any:

@@ -14,7 +14,7 @@ import keras
 from keras import layers
 
 from keras_i3d.inflation.kernels import Extent, check_extent
-from keras_i3d.models.layers import SamePadding3D
+from keras_i3d.layers import SamePadding3D
 from keras_i3d.models.time_plan import PADDINGS
 
 # as they are, on any number of axes

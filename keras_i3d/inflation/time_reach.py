@@ -15,7 +15,7 @@ import numpy as np
 from keras import layers
 
 from keras_i3d.inflation import network as networks
-from keras_i3d.models.layers import SamePadding3D, ShrinkingAveragePooling
+from keras_i3d.layers import SamePadding3D, ShrinkingAveragePooling
 
 _POOLS = (layers.MaxPooling3D, layers.AveragePooling3D)
 _GLOBAL_POOLS = (layers.GlobalAveragePooling3D, layers.GlobalMaxPooling3D)

@@ -7,9 +7,9 @@ import os
 import keras
 from keras import layers, ops
 
+from keras_i3d.layers import BatchNormLSTM
 from keras_i3d.models import arguments, heads, starting_weights
 from keras_i3d.models.inception import BatchNorm, Trunk
-from keras_i3d.models.layers import BatchNormLSTM
 from keras_i3d.models.networks import CLASSES, NETWORKS
 from keras_i3d.models.time_plan import PER_FRAME_PLAN
 

@@ -11,8 +11,8 @@ from typing import Any
 import keras
 from keras import layers
 
+from keras_i3d.layers import BatchNormLSTM
 from keras_i3d.models.graph import Graph, graph
-from keras_i3d.models.layers import BatchNormLSTM
 
 RANDOM_STATE = "seed_generator_state"
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import keras
 from keras import layers
 
+from keras_i3d.layers import BatchNormLSTM
 from keras_i3d.models.graph import CONVOLUTIONS, Step, Tensor, graph
-from keras_i3d.models.layers import BatchNormLSTM
 
 FLOAT32 = 4  # bytes
 # Maps of the largest kind that the backward pass holds at once, beside what it keeps of the forward pass: the

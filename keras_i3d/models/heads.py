@@ -12,9 +12,9 @@ from typing import Any
 
 from keras import layers
 
+from keras_i3d.layers import ShrinkingAveragePooling
 from keras_i3d.models.architecture import HEAD, HEAD_CONV, HEAD_POOL, HEAD_WINDOW, layer_name
 from keras_i3d.models.inception import kernel_initializer, rank_of
-from keras_i3d.models.layers import ShrinkingAveragePooling
 
 DENSE = "Logits__dense"  # the classifier of the networks without a convolutional one
 

@@ -15,9 +15,9 @@ from typing import Any
 import keras
 from keras import layers
 
+from keras_i3d.layers import SamePadding3D
 from keras_i3d.models import architecture
 from keras_i3d.models.architecture import Conv, Mixed, Pool, layer_name
-from keras_i3d.models.layers import SamePadding3D
 from keras_i3d.models.time_plan import TimePlan
 
 EPSILON = 1e-3

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import keras
 from keras import layers
 
+from keras_i3d.layers import BatchNormLSTM, SamePadding3D, ShrinkingAveragePooling, StackFrames
 from keras_i3d.models.graph import CONVOLUTIONS, Step, Tensor, graph
-from keras_i3d.models.layers import BatchNormLSTM, SamePadding3D, ShrinkingAveragePooling, StackFrames
 
 _POOLS = (
     *(layers.MaxPooling1D, layers.MaxPooling2D, layers.MaxPooling3D),

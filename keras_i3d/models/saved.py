@@ -8,8 +8,8 @@ from pathlib import Path
 
 import keras
 
+from keras_i3d import layers  # noqa: F401  (their registration is what Keras looks for)
 from keras_i3d.errors import ModelFileError, first_line
-from keras_i3d.models import layers  # noqa: F401  (their registration is what Keras looks for)
 
 
 def load_model(path: str | os.PathLike) -> keras.Model:

@@ -11,9 +11,9 @@ from typing import Any
 import keras
 from keras import layers
 
+from keras_i3d.layers import StackFrames
 from keras_i3d.models import arguments, heads, starting_weights
 from keras_i3d.models.inception import BatchNorm, Trunk
-from keras_i3d.models.layers import StackFrames
 from keras_i3d.models.networks import CLASSES, FLOW_FRAMES, NETWORKS
 from keras_i3d.models.time_plan import PER_FRAME_PLAN
 

@@ -12,6 +12,7 @@ import numpy as np
 from keras import layers
 
 from keras_i3d import streams
+from keras_i3d.layers import EightBitFlow, TVL1Flow
 from keras_i3d.models import arguments, heads, starting_weights
 from keras_i3d.models.i3d import FRAMES, I3D, SIZE
 
@@ -27,6 +28,7 @@ def TwoStreamI3D(
     name: str = "two_stream_i3d",
     *,
     stream_weights: tuple[float, float] = (1.0, 1.0),
+    flow_from_rgb: bool = False,
     **options: Any,
 ) -> keras.Model:
     """Build both streams of I3D, and the sum of their logits.
@@ -35,6 +37,13 @@ def TwoStreamI3D(
     the softmax is not). The streams are the nested models ``rgb_stream`` and ``flow_stream``; the paper trains
     them apart. Inputs are float32 in [-1, 1]: ``"rgb"`` (batch, time, height, width, 3) and ``"flow"`` (batch,
     time, height, width, 2).
+
+    With ``flow_from_rgb`` the model takes ``rgb`` alone and computes its flow inside, by the layers ``tvl1``
+    (`keras_i3d.layers.TVL1Flow`) and ``flow`` (`EightBitFlow`), through the eight bits of records, as flow networks
+    see it in training. Weights are the same. The flow is that of the clip as it is given: of a crop it differs a little
+    at the borders, over some ten pixels, from a crop of the flow of whole frames, and of frames in another size it is
+    another flow. It costs more than the networks on a CPU; where there is a GPU,
+    ``model.get_layer("tvl1").pairs_at_once = 64``, before the first call, lets it compute many pairs together.
 
     Args:
         weights: A name of published weights for both streams (``"kinetics"``, ``"kinetics_scratch"``,
@@ -45,6 +54,7 @@ def TwoStreamI3D(
         classifier_activation: ``"softmax"``, or None to end in the layer ``Logits``.
         name: Name of the model.
         stream_weights: Factors of the RGB and the flow stream's logits in the sum.
+        flow_from_rgb: Whether the flow is computed from ``rgb``, whose channels are then read as RGB in [-1, 1].
         **options: Of both streams, as in `I3D`: ``dropout_rate``, ``time_plan``, ``temporal_padding``,
             ``batch_norm_momentum``, ``synchronized_batch_norm``.
 
@@ -78,13 +88,17 @@ def TwoStreamI3D(
             modality=modality,
             **options,
         )
-        inputs[modality] = layers.Input(stream.input.shape[1:], name=modality)
-        logits = stream(inputs[modality])
+        if modality == "flow" and flow_from_rgb:
+            clip = EightBitFlow(name="flow")(TVL1Flow((-1, 1), name="tvl1")(inputs["rgb"]))
+        else:
+            clip = inputs[modality] = layers.Input(stream.input.shape[1:], name=modality)
+        logits = stream(clip)
         if factor != 1.0:
             logits = layers.Rescaling(factor, dtype="float32", name=f"{modality}_weighted")(logits)
         scaled.append(logits)
     logits = layers.Add(dtype="float32", name="Logits")(scaled)
-    model = keras.Model(inputs, heads.predictions(logits, classifier_activation), name=name)
+    given = inputs["rgb"] if flow_from_rgb else inputs  # a model of one input, taken as dict, warns at every call
+    model = keras.Model(given, heads.predictions(logits, classifier_activation), name=name)
     start.load_into(model)
     return model
 

@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from keras_i3d.errors import ModelFileError, first_line
 from keras_i3d.finished_model import FinishedModel
+from keras_i3d.layers import TVL1Flow
 from keras_i3d.serving import messages, tensors, warm_up
 from keras_i3d.serving.names import (
     ACTIVATION,
@@ -76,7 +77,8 @@ def check(version: Path, finished: FinishedModel, options: ServingOptions) -> Ch
     Raises:
         ModelFileError: It cannot be loaded, answers otherwise, or fails on a warm-up request.
     """
-    literal = Signatures(finished, ServingOptions(shape=options.shape, max_frames=options.max_frames))
+    as_asked = {name: getattr(options, name) for name in ("shape", "max_frames", "flow_inside")}
+    literal = Signatures(finished, ServingOptions(**as_asked))
     inputs = {name: _noise(literal, name) for name in literal.names}
     try:
         wanted = {name: _expected(literal, name, inputs[name]) for name in literal.names}
@@ -134,26 +136,35 @@ def _noise(signatures: Signatures, name: str) -> dict[str, np.ndarray]:
     period = finished.window or finished.protocol.period
     frames = max(min(FRAMES_OF_CHECK, options.max_frames) // period, 1) * period
     shapes = signatures.request_shapes(name, batch=2, frames=frames)
-    size = signatures.request_shapes(DEFAULT)[next(iter(finished.protocol.streams))][2:4]
+    size = next(iter(signatures.request_shapes(DEFAULT).values()))[2:4]
+    # flow of noise is long in coming, and no two ways to compute it agree
+    has_layer = any(isinstance(layer, TVL1Flow) for layer in finished.network.layers)
+    is_calm = has_layer or finished.preparation.flow_inside
     inputs = {}
     for spec in signatures.specs(name):
         shape = shapes[spec.name]
         if name == CLIP:
-            inputs[spec.name] = generator.uniform(-1, 1, shape).astype(np.float32)
+            clips = generator.uniform(-1, 1, shape).astype(np.float32)
+            inputs[spec.name] = np.repeat(clips[:, :1], shape[1], axis=1) if has_layer else clips
+        elif spec.name == RGB_BYTES:
+            clips = _frames(generator, (*shape, *size, 3), is_calm=is_calm)
+            files = [[tf.io.encode_jpeg(frame).numpy() for frame in clip] for clip in clips]
+            inputs[spec.name] = np.array(files, object)
         elif spec.dtype == tf.string:
-            pictures = [
-                _picture(generator, size) if spec.name == RGB_BYTES else b"" for _ in range(int(np.prod(shape)))
-            ]
-            inputs[spec.name] = np.array(pictures, object).reshape(shape)
+            inputs[spec.name] = np.full(shape, b"", object)
         elif spec.dtype == tf.uint8:
-            inputs[spec.name] = generator.integers(0, 256, shape, np.uint8)
+            inputs[spec.name] = _frames(generator, shape, is_calm=is_calm)
         else:
             inputs[spec.name] = generator.uniform(-20, 20, shape).astype(np.float32)
     return inputs
 
 
-def _picture(generator: np.random.Generator, size: tuple[int, int]) -> bytes:
-    return tf.io.encode_jpeg(generator.integers(0, 256, (*size, 3), np.uint8)).numpy()
+def _frames(generator: np.random.Generator, shape: tuple[int, ...], *, is_calm: bool) -> np.ndarray:
+    """Return clips of noise; calm ones have a single motion, at their end."""
+    frames = generator.integers(0, 256, shape, np.uint8)
+    if is_calm:
+        frames[:, :-1], frames[:, -1] = frames[:, :1], np.roll(frames[:, 0], 1, axis=2)
+    return frames
 
 
 def _expected(literal: Signatures, name: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -37,11 +37,11 @@ def export(
 ) -> Path:
     """Write the next version of a served model: ``output/1``, ``output/2`` and so on.
 
-    Its signatures are those of `keras_i3d.serving.signatures`: ``serving_default`` takes raw frames, uint8 RGB
-    (batch, time, height, width, 3) of any length and size (for a flow network float32 flow in pixels, (..., 2), for
-    one of two streams both), at the rate in ``preparation.json``; resizing, cropping and scaling are inside. A version
-    is written aside and appears by one rename, warm-up requests and class names with it. Beside it lie
-    ``models.config`` and ``batching.config``, which are written once, and a ``README.md`` of the newest version.
+    Its signatures are those of `keras_i3d.serving.signatures`: ``serving_default`` takes raw frames, uint8 RGB (batch,
+    time, height, width, 3) of any length and size (for a flow network float32 flow in pixels, (..., 2), for one of two
+    streams both; rgb alone with ``flow_inside``), at the rate in ``preparation.json``; resizing, cropping and scaling
+    are inside. A version is written aside and appears by one rename, warm-up requests and class names with it. Beside
+    it lie ``models.config`` and ``batching.config``, which are written once, and a ``README.md`` of the newest version.
 
     Args:
         model: A ``.keras`` file, a name of published weights, or a `FinishedModel`.
@@ -63,6 +63,8 @@ def export(
     """
     options = options or ServingOptions()
     finished = model if isinstance(model, FinishedModel) else finished_model.load(model, modality=modality)
+    if options.flow_inside:
+        finished = finished.with_flow_inside()
     _check_frames(finished, options)
     if name is not None and not re.fullmatch(r"\w[\w.-]*", name, re.ASCII):
         raise ValueError(f"a name on the server is of letters, digits, _, - and ., got {name!r}")
@@ -161,8 +163,8 @@ def _check_folder(folder: Path, finished: FinishedModel) -> None:
     there, names = Preparation.read(present[-1] / EXTRA), present[-1] / ASSETS / labels.FILE_NAME
     if there is None or not names.is_file():
         raise OutputFolderError(f"{present[-1]}: holds no model that `keras-i3d export` wrote; choose another folder")
-    found = (there.network, there.modality, tuple(labels.read(names)))
-    wanted = (finished.preparation.network, finished.preparation.modality, finished.class_names)
+    found = (there.network, _streams(there), tuple(labels.read(names)))
+    wanted = (finished.preparation.network, _streams(finished.preparation), finished.class_names)
     if found != wanted:
         raise OutputFolderError(
             f"{folder}: holds versions of another model ({_told(*found)}), and this is {_told(*wanted)}; clients would "
@@ -181,6 +183,10 @@ def _name(folder: Path, name: str | None, finished: FinishedModel) -> str:
     return name or (known[0] if known else finished.preparation.network)
 
 
-def _told(network: str, modality: str, names: tuple[str, ...]) -> str:
+def _streams(preparation: Preparation) -> str:
+    return f"{preparation.modality}{', flow computed inside' if preparation.flow_inside else ''}"
+
+
+def _told(network: str, streams: str, names: tuple[str, ...]) -> str:
     shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
-    return f"{network}, {modality}, {len(names)} classes: {shown}"
+    return f"{network}, {streams}, {len(names)} classes: {shown}"

@@ -23,6 +23,8 @@ class ServingOptions:
         shape: Batch, time, height and width of the raw frames, each a number to fix it, or None.
         xla: Whether XLA compiles the network, once for each shape. For GPUs: on CPUs it is several times slower.
         max_frames: The longest clip that is answered; longer ones get an error.
+        flow_inside: Whether a network that sees flow computes it itself, of the rgb frames that are all it is given
+            then: TV-L1, as in records. For GPUs: on a CPU it is many times slower than the network.
 
     Raises:
         ValueError: One of them is not what is allowed.
@@ -33,6 +35,7 @@ class ServingOptions:
     shape: tuple[int | None, int | None, int | None, int | None] = FREE
     xla: bool = False
     max_frames: int = MOST_FRAMES
+    flow_inside: bool = False
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:

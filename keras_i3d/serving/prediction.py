@@ -16,12 +16,13 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from keras_i3d import progress, streams
+from keras_i3d import progress
 from keras_i3d.clips.preparation import Preparation
 from keras_i3d.errors import PredictionError, ServerError, VideoError
 from keras_i3d.extras import import_extra
 from keras_i3d.protocol import WHOLE_VIDEO_FRAMES
 from keras_i3d.video import decode, flow
+from keras_i3d.workers import cores
 
 TOP = 5
 PATIENCE = 3  # videos
@@ -278,9 +279,9 @@ def windows(
     Raises:
         VideoError: The file cannot be decoded.
     """
-    wanted = streams.modalities(preparation.modality)
+    wanted = preparation.given
     decoded = decode.iterate_frames(video, fps=preparation.fps, short_side=preparation.short_side)
-    pairs = flow.with_flow(decoded, "tvl1" if "flow" in wanted else "none")
+    pairs = flow.with_flow(decoded, "tvl1" if "flow" in wanted else "none", threads=cores())
     while pieces := list(itertools.islice(pairs, frames)):
         pictures, fields = zip(*pieces, strict=True)
         window = {}

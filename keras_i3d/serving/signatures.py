@@ -26,6 +26,7 @@ import tensorflow as tf
 from keras_i3d import streams
 from keras_i3d.clips import sampling, transforms
 from keras_i3d.finished_model import FinishedModel
+from keras_i3d.layers import EightBitFlow, TVL1Flow
 from keras_i3d.models import copies, folding
 from keras_i3d.models import features as cutting
 from keras_i3d.records import schema
@@ -40,10 +41,11 @@ class Signatures:
     """The functions of a finished model, by the names of their signatures.
 
     Raw frames are uint8 RGB (batch, time, height, width, 3), flow is float32 pixels per frame, (..., 2); a network of
-    two streams takes both, of as many frames. Clips are float32 in [-1, 1], as the network takes them. Logits and
-    probabilities are float32 (batch, classes), the best five classes (or all, of fewer) and theirs (batch, 5).
-    Features are float32 (batch, steps, width), those of both streams side by side where each has its own, and their
-    mean over the steps (batch, width). Every function raises ``InvalidArgumentError`` of what is no clip, and says why.
+    two streams takes both, of as many frames, and with ``flow_inside`` rgb alone. Clips are float32 in [-1, 1], as the
+    network takes them. Logits and probabilities are float32 (batch, classes), the best five classes (or all, of fewer)
+    and theirs (batch, 5). Features are float32 (batch, steps, width), those of both streams side by side where each has
+    its own, and their mean over the steps (batch, width). Every function raises ``InvalidArgumentError`` of what is no
+    clip, and says why.
 
     Args:
         finished: Of any network.
@@ -51,8 +53,8 @@ class Signatures:
     """
 
     def __init__(self, finished: FinishedModel, options: ServingOptions | None = None) -> None:
-        self.finished = finished
         self.options = options or ServingOptions()
+        self.finished = finished.with_flow_inside() if self.options.flow_inside else finished
         self._streams = finished.protocol.streams
         self._names = list(finished.class_names)
         self._traced: dict[str, Any] = {}
@@ -65,7 +67,7 @@ class Signatures:
     @property
     def names(self) -> tuple[str, ...]:
         """The signatures that this model has: one of flow alone has no encoded frames, some have no features."""
-        absent = {FRAMES: "rgb" not in self._streams, FEATURES: self._body is None}
+        absent = {FRAMES: "rgb" not in self.finished.preparation.given, FEATURES: self._body is None}
         return tuple(name for name in self._functions if not absent.get(name))
 
     @property
@@ -103,7 +105,7 @@ class Signatures:
             tf.TensorSpec((batch, time), tf.string, name=RGB_BYTES)
             if name == FRAMES and stream == "rgb"
             else tf.TensorSpec((batch, time, height, width, streams.channels(stream)), raw[stream], name=stream)
-            for stream in self._streams
+            for stream in self.finished.preparation.given
         ]
 
     def request_shapes(self, name: str, *, batch: int = 1, frames: int | None = None) -> dict[str, tuple[int, ...]]:
@@ -176,6 +178,25 @@ class Signatures:
 
         return run
 
+    def _flow(self, rgb: Any) -> Any:
+        """Return the TV-L1 flow of raw frames as records hold it: of the resized frames, whole, through eight bits."""
+        shape = tf.shape(rgb)
+        pictures = tf.reshape(rgb, (shape[0] * shape[1], shape[2], shape[3], 3))
+        pictures = transforms.resize(pictures, self.finished.preparation.short_side)
+        return self._motion(tf.reshape(pictures, tf.concat([shape[:2], tf.shape(pictures)[1:]], axis=0)))
+
+    @cached_property
+    def _motion(self) -> Any:
+        """From frames to flow in pixels. Traced once for all signatures."""
+        # compiled, all pairs of frames go together, as GPUs want it; else one by one, as a CPU wants it
+        motion, coded = TVL1Flow(pairs_at_once=None if self.options.xla else 1), EightBitFlow()
+        specs = [tf.TensorSpec((None, None, None, None, 3))]
+        return tf.function(
+            lambda frames: coded(motion(frames)) * streams.FLOW_BOUND,
+            input_signature=specs,
+            jit_compile=self.options.xla or None,
+        )
+
     def _checked_clips(self, clips: Tensors) -> Tensors:
         """Return prepared clips behind checks; of two streams each has its share of the same frames."""
         in_order = {stream: clips[stream] for stream in self._streams}
@@ -205,9 +226,11 @@ class Signatures:
 
     def _prepared(self, raw: Tensors) -> tuple[Tensors, Any]:
         """Return the clips that the network takes, those of a batch's windows in one batch, and windows per video."""
-        in_order = {stream: raw[stream] for stream in self._streams}
-        raw = _of_equal_length(_of_some_length(_of_ranks(in_order), self.options.max_frames))
         preparation, window = self.finished.preparation, self.finished.window
+        in_order = {stream: raw[stream] for stream in preparation.given}
+        raw = _of_equal_length(_of_some_length(_of_ranks(in_order), self.options.max_frames))
+        if preparation.flow_inside:
+            raw["flow"] = self._flow(raw["rgb"])
         time = tf.shape(next(iter(raw.values())))[1]
         multiple = window or self.finished.protocol.period
         windows = None if window is None else tf.maximum(time // window, 1)

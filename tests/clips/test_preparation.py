@@ -19,6 +19,7 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
         "short_side": 37,
         "size": 32,
         "network": "i3d",
+        "flow_inside": False,
     }
     assert Preparation.read(tmp_path) == PREPARATION
 
@@ -27,6 +28,26 @@ def test_a_network_of_two_streams_is_written_and_read_back(tmp_path: Path) -> No
     preparation = replace(PREPARATION, modality="both", network="two_stream")
     preparation.write(tmp_path)
     assert Preparation.read(tmp_path) == preparation
+
+
+@pytest.mark.parametrize(
+    ("modality", "flow_inside", "given"),
+    [
+        ("rgb", False, ("rgb",)),
+        ("flow", False, ("flow",)),
+        ("both", False, ("rgb", "flow")),
+        ("flow", True, ("rgb",)),
+        ("both", True, ("rgb",)),
+    ],
+)
+def test_a_model_that_computes_its_flow_is_given_rgb(modality: str, flow_inside: bool, given: tuple) -> None:
+    assert replace(PREPARATION, modality=modality, flow_inside=flow_inside).given == given
+
+
+@pytest.mark.parametrize("change", [{"modality": "rgb", "flow_inside": True}, {"flow_inside": 1}])
+def test_flow_inside_is_refused_where_it_means_nothing(change: dict) -> None:
+    with pytest.raises(ValueError, match=r"^flow_inside is true or false, and true of a model that sees flow, got "):
+        replace(PREPARATION, **change)
 
 
 def test_a_file_from_before_there_were_other_networks_is_i3ds(tmp_path: Path) -> None:

@@ -155,6 +155,20 @@ def test_flipping_twice_changes_nothing(modality: str) -> None:
     np.testing.assert_array_equal(transforms.flip(transforms.flip(frames, modality), modality), frames)
 
 
+@pytest.mark.parametrize(("height", "width", "new"), [(60, 90, (32, 48)), (90, 60, (48, 32)), (20, 31, (32, 50))])
+def test_whole_frames_are_resized_as_those_that_are_cut(height: int, width: int, new: tuple) -> None:
+    frames = np.random.default_rng(0).integers(0, 256, (2, height, width, 3), np.uint8)
+    whole = transforms.resize(frames, 32)
+    assert whole.shape[1:3] == new
+    cut = transforms.cut(tf.cast(frames, tf.float32), 24, "rgb", transforms.CENTRE, 32)
+    np.testing.assert_allclose(transforms.crop(whole, 24, transforms.CENTRE), cut, atol=1e-3)
+
+
+def test_whole_frames_of_the_right_short_side_stay() -> None:
+    frames = np.random.default_rng(0).integers(0, 256, (2, 32, 51, 3), np.uint8)
+    np.testing.assert_array_equal(transforms.resize(frames, 32), frames)
+
+
 @pytest.mark.parametrize(
     ("modality", "value", "scaled"),
     [

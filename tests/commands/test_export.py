@@ -46,6 +46,7 @@ def test_a_model_that_is_none_is_one_line_and_leaves_nothing(tmp_path, capsys) -
         (["--shape", "1,2,3"], "a shape is batch,time,height,width, each a number above 0 or ?"),
         (["--shape", "1,64,256,?", "--max-frames", "32"], "a shape of 64 frames is more than max_frames, 32"),
         (["--precision", "float16"], "invalid choice: 'float16'"),
+        (["--flow-inside"], "flow is computed inside of a network that sees flow, and i3d takes rgb alone"),
     ],
 )
 def test_options_that_are_none_are_wrong_usage(run_folder, tmp_path, capsys, options: list[str], message: str) -> None:
@@ -61,6 +62,7 @@ def test_options_that_are_none_are_wrong_usage(run_folder, tmp_path, capsys, opt
 def test_another_format_says_what_it_does_not_take(run_folder, tmp_path, capsys) -> None:
     for options, message in (
         (["--precision", "bfloat16"], "--precision goes with --format saved-model alone; onnx takes prepared clips"),
+        (["--flow-inside"], "--flow-inside goes with --format saved-model alone"),
         (["--shape", "1,16,37,?"], "height and width in --shape goes with --format saved-model alone"),
     ):
         assert cli.main([*arguments(run_folder, tmp_path / "onnx"), "--format", "onnx", *options]) == 2

@@ -4,8 +4,8 @@ import pytest
 from keras import layers
 
 from keras_i3d.inflation.time_reach import clean_steps
+from keras_i3d.layers import SamePadding3D, ShrinkingAveragePooling
 from keras_i3d.models.i3d import I3D
-from keras_i3d.models.layers import SamePadding3D, ShrinkingAveragePooling
 
 
 def after(*chain: layers.Layer, frames: int = 10) -> str | None:

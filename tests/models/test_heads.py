@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 
+from keras_i3d.layers import ShrinkingAveragePooling
 from keras_i3d.models import heads
-from keras_i3d.models.layers import ShrinkingAveragePooling
 
 
 @pytest.mark.parametrize(

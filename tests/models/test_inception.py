@@ -4,10 +4,10 @@ import keras
 import numpy as np
 import pytest
 
+from keras_i3d.layers import SamePadding3D
 from keras_i3d.models import architecture, inception
 from keras_i3d.models.architecture import CONV_TAGS, MIXED_TAGS, Conv, Mixed
 from keras_i3d.models.inception import BatchNorm, Trunk
-from keras_i3d.models.layers import SamePadding3D
 from keras_i3d.models.time_plan import I3D_PLAN, PER_FRAME_PLAN, TimePlan, time_plan
 
 PLANS = ["i3d", "i2d", "per_frame", "s3d", "s3d_g", "top_heavy:4b", "bottom_heavy:3c"]

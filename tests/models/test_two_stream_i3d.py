@@ -4,9 +4,15 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from moving_textures import moving_texture
 
+from keras_i3d import finished_model
+from keras_i3d.clips.preparation import Preparation
+from keras_i3d.errors import ModelFileError
+from keras_i3d.layers import TVL1Flow
 from keras_i3d.models.i3d import I3D
 from keras_i3d.models.two_stream_i3d import TwoStreamI3D
+from keras_i3d.video.flow import from_stored, to_stored
 
 SMALL = {"weights": None, "input_shape": (9, 32, 32), "classes": 3, "classifier_activation": None}
 
@@ -120,6 +126,71 @@ def test_its_own_weights_load_and_tell_the_classes(tmp_path, model: keras.Model,
     assert again.output.shape == (None, 3)
     for mine, its in zip(again.weights, model.weights, strict=True):
         assert np.array_equal(mine, its)
+
+
+@pytest.fixture(scope="module")
+def moving() -> np.ndarray:
+    """Return a clip of a moving texture, float32 (1, 9, 32, 32, 3) in [-1, 1]."""
+    return (moving_texture(9, 32, 32)[None] / 127.5 - 1).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def alone(model: keras.Model) -> keras.Model:
+    """Return the network that computes its flow itself, with the weights of the one that is given it."""
+    network = TwoStreamI3D(**SMALL, flow_from_rgb=True)
+    network.set_weights(model.get_weights())
+    return network
+
+
+def test_it_computes_its_flow_from_rgb_as_records_would_hold_it(
+    model: keras.Model, alone: keras.Model, moving: np.ndarray
+) -> None:
+    assert [tensor.name for tensor in alone.inputs] == ["rgb"]
+    flow = keras.Model(alone.inputs, alone.get_layer("tvl1").output).predict(moving, verbose=0)
+    assert np.abs(flow).mean() > 0.3
+    stored = (from_stored(to_stored(flow).astype(np.float32)) / 20).astype(np.float32)
+    expected = model.predict({"rgb": moving, "flow": stored}, verbose=0)
+    without = model.predict({"rgb": moving, "flow": np.zeros_like(stored)}, verbose=0)
+    found = alone.predict(moving, verbose=0)
+    # float32 sums in another order, in front of the eight bits too: a few values are a level away
+    assert np.abs(found - expected).max() < 0.02 * np.abs(without - expected).max()
+
+
+def test_weights_do_not_depend_on_where_the_flow_comes_from(
+    tmp_path, model: keras.Model, alone: keras.Model, moving: np.ndarray
+) -> None:
+    assert [weight.path for weight in alone.weights] == [weight.path for weight in model.weights]
+    model.save_weights(tmp_path / "both.weights.h5")
+    again = TwoStreamI3D(tmp_path / "both.weights.h5", input_shape=(9, 32, 32), flow_from_rgb=True)
+    for mine, its in zip(again.weights, model.weights, strict=True):
+        assert np.array_equal(mine, its)
+    alone.save_weights(tmp_path / "alone.weights.h5")
+    again = TwoStreamI3D(tmp_path / "alone.weights.h5", input_shape=(9, 32, 32))
+    for mine, its in zip(again.weights, model.weights, strict=True):
+        assert np.array_equal(mine, its)
+
+
+def test_with_its_flow_it_is_saved_and_is_a_finished_model_of_rgb(
+    tmp_path, alone: keras.Model, moving: np.ndarray
+) -> None:
+    alone.save(tmp_path / "model.keras")
+    (tmp_path / "labels.txt").write_text("one\ntwo\nthree\n")
+    finished = finished_model.load(tmp_path / "model.keras")
+    assert isinstance(finished.network.get_layer("tvl1"), TVL1Flow)
+    assert (finished.preparation.modality, finished.preparation.size) == ("rgb", 32)
+    assert finished.clip_shapes() == {"rgb": (9, 32, 32, 3)}
+    expected = alone.predict(moving, verbose=0)
+    np.testing.assert_allclose(finished.logits_network().predict(moving, verbose=0), expected, atol=1e-5)
+
+
+def test_preparation_for_two_inputs_does_not_fit_a_network_of_one(tmp_path, alone: keras.Model) -> None:
+    alone.save(tmp_path / "model.keras")
+    (tmp_path / "labels.txt").write_text("one\ntwo\nthree\n")
+    Preparation("both", 25, 37, 32, "two_stream_i3d").write(tmp_path)
+    with pytest.raises(
+        ModelFileError, match=r"its network takes rgb of 32x32, but preparation\.json beside it says both"
+    ):
+        finished_model.load(tmp_path / "model.keras")
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from keras_i3d import finished_model
 from keras_i3d.clips import transforms
 from keras_i3d.serving.client import connect
 from keras_i3d.serving.export import export
+from keras_i3d.serving.options import ServingOptions
 from keras_i3d.video import decode
 
 
@@ -18,12 +19,13 @@ def folder(run_folder, tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained")
     export(run_folder / "best.keras", folder / "i3d")
     export(paper_model("two_stream_i3d"), folder / "two_streams")
+    export(paper_model("two_stream_i3d"), folder / "video_alone", ServingOptions(flow_inside=True))
     return folder
 
 
 @pytest.fixture(scope="module")
 def running(folder):
-    with serving_double.serve({name: folder / name for name in ("i3d", "two_streams")}) as double:
+    with serving_double.serve({name: folder / name for name in ("i3d", "two_streams", "video_alone")}) as double:
         yield double
 
 
@@ -41,6 +43,16 @@ def test_two_streams_travel_together(running, folder, video, transport) -> None:
     there = keras_i3d.predict(video, server=getattr(running, transport), name="two_streams", top=7)
     assert (there.frames, [label for label, _ in there.top]) == (12, [label for label, _ in here.top])
     np.testing.assert_allclose([value for _, value in there.top], [value for _, value in here.top], atol=1e-5)
+
+
+def test_a_network_that_computes_its_flow_is_sent_nothing_but_video(running, folder, video) -> None:
+    given_flow = keras_i3d.predict(video, model=folder / "two_streams", top=7)
+    alone = keras_i3d.predict(video, server=running.grpc, name="video_alone", top=7)
+    assert (alone.frames, alone.top[0][0]) == (12, given_flow.top[0][0])
+    by_name = [dict(prediction.top) for prediction in (alone, given_flow)]
+    np.testing.assert_allclose([by_name[0][name] for name in by_name[1]], list(by_name[1].values()), atol=5e-3)
+    with connect(running.grpc, name="video_alone") as client:
+        assert client.preparation.given == ("rgb",)
 
 
 @pytest.mark.parametrize("transport", ["grpc", "rest"])

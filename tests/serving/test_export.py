@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from finished_models import CLASSES, paper_model, tiny_model
+from finished_models import CLASSES, paper_model, small_model, tiny_model
 
 from keras_i3d import finished_model, labels
 from keras_i3d.clips import transforms
@@ -190,6 +190,21 @@ def test_a_folder_of_another_model_is_left_alone(tmp_path) -> None:
     with pytest.raises(OutputFolderError, match=message):
         export(other, tmp_path)
     assert [path.name for path in exporting.versions(tmp_path)] == ["1"]
+
+
+def test_a_version_that_computes_its_flow_is_checked_too(tmp_path) -> None:
+    export(small_model("both"), tmp_path, ServingOptions(flow_inside=True, shape=(1, 4, 18, 24)), check=True)
+    differences = json.loads((tmp_path / "1" / exporting.EXTRA / "check.json").read_text())["differences"]
+    assert set(differences) == {"serving_default", "frames", "clip"}
+    assert max(differences.values()) < 1e-4
+
+
+def test_versions_that_want_flow_and_that_compute_it_do_not_mix(tmp_path) -> None:
+    export(small_model("flow"), tmp_path)
+    with pytest.raises(
+        OutputFolderError, match=r"another model \(i3d, flow, .* this is i3d, flow, flow computed inside, "
+    ):
+        export(small_model("flow"), tmp_path, ServingOptions(flow_inside=True))
 
 
 def test_a_model_that_is_none_leaves_nothing(tmp_path) -> None:

@@ -8,7 +8,8 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from finished_models import CLASSES, paper_model, tiny_model
+from finished_models import CLASSES, paper_model, small_model, tiny_model
+from moving_textures import moving_texture
 
 from keras_i3d.clips import sampling, transforms
 from keras_i3d.clips.preparation import Preparation
@@ -18,6 +19,7 @@ from keras_i3d.models.architecture import HEAD_POOL, layer_name
 from keras_i3d.serving.names import CLIP, DEFAULT, DESCRIPTION, FEATURES, FRAMES
 from keras_i3d.serving.options import ServingOptions
 from keras_i3d.serving.signatures import Signatures
+from keras_i3d.video import flow
 
 NOISE = np.random.default_rng(0)
 
@@ -180,3 +182,40 @@ def test_the_options_change_the_answer_by_rounding(options: ServingOptions, limi
     assert np.abs(found["logits"] - wanted).max() <= limit * wanted.std()
     assert found["logits"].dtype == found["probabilities"].dtype == tf.float32
     assert found["top_classes"].numpy()[0, 0].decode() == CLASSES[wanted[0].argmax()]
+
+
+@pytest.mark.parametrize("modality", ["both", "flow"])
+def test_flow_computed_inside_is_that_of_records(modality: str) -> None:
+    finished = small_model(modality)
+    frames = moving_texture(6, 18, 24)
+    fields = flow.from_stored(flow.to_stored(flow.tvl1(frames)).astype(np.float32))
+    given = {"rgb": frames, "flow": fields}
+    given = {name: tf.constant(array[np.newaxis]) for name, array in given.items() if modality in (name, "both")}
+    wanted = Signatures(finished).concrete(DEFAULT)(**given)["logits"]
+    inside = Signatures(finished, ServingOptions(flow_inside=True))
+    assert [spec.name for spec in inside.specs(DEFAULT)] == ["rgb"]
+    assert [spec.name for spec in inside.specs(CLIP)] == [spec.name for spec in Signatures(finished).specs(CLIP)]
+    found = inside.concrete(DEFAULT)(rgb=tf.constant(frames[np.newaxis]))["logits"]
+    still = Signatures(finished).concrete(DEFAULT)(**given | {"flow": tf.zeros((1, 6, 18, 24, 2))})["logits"]
+    # a level of flow here and there, which is little beside what flow makes of the answer
+    assert np.abs(found - wanted).max() < 0.1 * np.abs(still - wanted).max()
+    assert json.loads(inside.concrete(DESCRIPTION)(query=tf.constant(["?"]))["preparation"].numpy()[0])["flow_inside"]
+
+
+def test_flow_inside_is_that_of_the_resized_frames() -> None:
+    finished = small_model("flow")
+    frames = moving_texture(4, 36, 48)
+    inside = Signatures(finished, ServingOptions(flow_inside=True)).concrete(DEFAULT)
+    resized = np.round(transforms.resize(frames, 18)).astype(np.uint8)
+    np.testing.assert_allclose(
+        inside(rgb=tf.constant(frames[np.newaxis]))["logits"],
+        inside(rgb=tf.constant(resized[np.newaxis]))["logits"],
+        atol=1e-6,
+    )
+
+
+def test_a_network_without_flow_computes_none(finished) -> None:
+    with pytest.raises(
+        ValueError, match=r"^flow is computed inside of a network that sees flow, and i3d takes rgb alone$"
+    ):
+        Signatures(finished, ServingOptions(flow_inside=True))

@@ -6,7 +6,7 @@ from typing import Any
 
 from keras import layers, ops
 
-from keras_i3d.models.layers import BatchNormLSTM, ShrinkingAveragePooling
+from keras_i3d.layers import BatchNormLSTM, ShrinkingAveragePooling
 
 
 class PoolingByPlanes(layers.Layer):

@@ -13,9 +13,9 @@ import tensorflow as tf
 from keras import layers
 
 from keras_i3d.finished_model import FinishedModel
+from keras_i3d.layers import BatchNormLSTM
 from keras_i3d.models import copies, networks
 from keras_i3d.models.folding import fold_batch_norm
-from keras_i3d.models.layers import BatchNormLSTM
 from keras_i3d.serving.names import DEFAULT, LOGITS
 from keras_i3d.serving.runtimes.layers import PoolingByPlanes, UnrolledLSTM, is_mean_or_maximum
 

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from keras_i3d.models.layers import BatchNormLSTM, ShrinkingAveragePooling
+from keras_i3d.layers import BatchNormLSTM, ShrinkingAveragePooling
 from keras_i3d.serving.runtimes.layers import PoolingByPlanes, UnrolledLSTM, is_mean_or_maximum
 
 POOLS = {
