@@ -23,22 +23,24 @@ OPEN = {
         "run_folder",
         "whole_file",
         "streams",
+        "tvl1_parameters",
     ),
-    *("storage", "file_systems", "lock", "cache_folder"),
+    *("storage", "file_systems", "lock", "cache_folder", "tvl1_parameters"),
 }
 ARROWS = {
-    "models": {"checkpoints", "inflation"},  # I3D(weights=...), imported when it is asked for
-    "inflation": {"models"},
+    "layers": set(),
+    "models": {"checkpoints", "inflation", "layers"},  # I3D(weights=...), imported when it is asked for
+    "inflation": {"models", "layers"},
     "checkpoints": {"models"},  # the spelling of scopes
     "video": set(),
     "datasets": {"video"},  # the demo's videos are encoded
-    "records": {"datasets", "video"},
+    "records": {"datasets", "video", "layers"},  # flow on a GPU
     "clips": {"records", "video"},
     # the names of published weights; average precision, on multi-label data
     "training": {"models", "checkpoints", "clips", "records", "evaluation"},
     "finished_model": {"models", "checkpoints", "clips"},
     "evaluation": {"finished_model", "checkpoints", "clips", "records", "datasets", "figures", "quiet"},
-    "serving": {"finished_model", "clips", "records", "models", "video"},
+    "serving": {"finished_model", "clips", "records", "models", "layers", "video"},
     "figures": set(),
     "quiet": set(),
     "commands": {
@@ -48,7 +50,7 @@ ARROWS = {
     "cli": {"commands"},
     "__main__": {"cli"},
 }
-KERAS_ONLY = {"models", "inflation"}  # these run on every Keras backend
+KERAS_ONLY = {"models", "layers", "inflation"}  # these run on every Keras backend
 NO_FRAMEWORK = {"video", "datasets", "figures", *OPEN}
 MODULES = sorted(
     path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py") if path.parent.name != "weights"
@@ -91,7 +93,9 @@ def test_frameworks_stay_in_their_rooms(path: str) -> None:
         assert "tensorflow" not in frameworks, path
 
 
-@pytest.mark.parametrize("path", [path for path in MODULES if part_of(path) in ("models", "checkpoints", "inflation")])
+@pytest.mark.parametrize(
+    "path", [path for path in MODULES if part_of(path) in ("models", "layers", "checkpoints", "inflation")]
+)
 def test_what_runs_on_every_backend_imports_none_at_the_top(path: str) -> None:
     tops = {name.split(".")[0] for name in imported(path, at_the_top=True)}
     assert not tops & {"tensorflow", "torch", "jax"}, path

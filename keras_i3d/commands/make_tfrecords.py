@@ -32,7 +32,7 @@ from keras_i3d.datasets.dataset import VideoDataset
 from keras_i3d.records import manifest, verification
 from keras_i3d.records.making import make_tfrecords
 from keras_i3d.records.manifest import Manifest
-from keras_i3d.records.settings import STORES, VIDEO_CODINGS, RecordSettings
+from keras_i3d.records.settings import FLOW_DEVICES, STORES, VIDEO_CODINGS, RecordSettings
 from keras_i3d.video import flow
 
 RETRY = "--retry-skipped tries what was skipped again, with other limits or --keep-truncated if need be"
@@ -105,9 +105,17 @@ def _add_content(group: argparse._ArgumentGroup) -> None:
         "--flow",
         choices=flow.KINDS,
         default=default.flow,
-        help="optical flow to store beside the frames. The published flow weights need tvl1, OpenCV's TV-L1, which "
-        "costs about a second per frame and core at 256 pixels; dis and farneback take a hundredth of that, differ "
-        "from it by half a pixel and more, and are for networks that are trained on them (default: none)",
+        help="optical flow to store beside the frames. The published flow weights need tvl1, which takes about a "
+        "tenth of a second per frame and core at 256 pixels; opencv is the implementation that it follows, far slower; "
+        "dis and farneback take a fifth of tvl1's time, differ from it by half a pixel and more, and are for networks "
+        "that are trained on them (default: none)",
+    )
+    group.add_argument(
+        "--flow-device",
+        choices=FLOW_DEVICES,
+        default=default.flow_device,
+        help="where tvl1 is computed: cpu, or gpu by Keras's backend, the same but for rounding; the processes share "
+        "the GPU, so --workers 2 to 4 will do (default: cpu)",
     )
     group.add_argument(
         "--store",

@@ -22,7 +22,7 @@ from keras_i3d import storage
 from keras_i3d.datasets.dataset import LabelledClip
 from keras_i3d.errors import StorageError, VideoError, first_line
 from keras_i3d.extras import import_extra
-from keras_i3d.records import coding, schema, tfrecord
+from keras_i3d.records import coding, flow_on_gpu, schema, tfrecord
 from keras_i3d.records.settings import RecordSettings
 from keras_i3d.video import decode, encode, flow
 from keras_i3d.video.container import StorageFailed
@@ -197,7 +197,10 @@ def _records(
 
 def _with_flow(frames: Iterator[np.ndarray], settings: RecordSettings) -> Iterator[Pair]:
     try:
-        yield from flow.with_flow(frames, settings.flow)
+        if settings.flow_device == "gpu":
+            yield from flow_on_gpu.with_flow(frames)
+        else:
+            yield from flow.with_flow(frames, settings.flow)
     except (ValueError, import_extra("cv2").error) as error:
         raise VideoError(f"flow of its frames cannot be computed ({first_line(error)})") from error
 

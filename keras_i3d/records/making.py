@@ -17,7 +17,7 @@ from keras_i3d import workers as crews
 from keras_i3d.datasets.dataset import VideoDataset
 from keras_i3d.errors import ClusterError, OutputFolderError
 from keras_i3d.extras import import_extra
-from keras_i3d.records import clip_file, shards
+from keras_i3d.records import clip_file, flow_on_gpu, shards
 from keras_i3d.records.clip_file import ClipReport, ClipTask
 from keras_i3d.records.manifest import Manifest
 from keras_i3d.records.settings import RecordSettings
@@ -64,8 +64,10 @@ def make_tfrecords(
     workers = min(crews.cores() if workers is None else workers, len(dataset.clips))
     if workers < 0:
         raise ValueError(f"workers must be at least 0, got {workers}")
-    for module in ("av", "cv2", "google_crc32c"):
+    for module in ("av", "cv2", "google_crc32c", *(["numba"] if settings.flow == "tvl1" else [])):
         import_extra(module)
+    if settings.flow_device == "gpu" and scheduler is None:
+        flow_on_gpu.check_device()
     dataset = _with_absolute_paths(dataset)
     with (
         _room_left(output),
@@ -86,6 +88,9 @@ def make_tfrecords(
         if not workers:
             return write()
         with crews.Processes(workers, _begin) as processes:
+            if settings.flow == "tvl1" and settings.flow_device == "cpu":
+                bar.note("compiling TV-L1, once on this machine")
+                list(crews.in_order(processes, _compile, [None], lost=lambda _: None))
             return write(run=partial(_run, processes, write_watched))
 
 
@@ -160,6 +165,11 @@ def lost(task: ClipTask) -> ClipReport:
         "want of memory"
     )
     return ClipReport(task.clip.id, skipped=reason)
+
+
+def _compile(_: None) -> None:
+    """Compile in one process what all will load; not in the parent, where a compiler may swallow Ctrl-C."""
+    flow.compile_tvl1()
 
 
 def _begin() -> None:

@@ -10,6 +10,7 @@ from keras_i3d.video.decode import FPS, HIGHEST_FPS, LOWEST_FPS, SHORT_SIDE, Lim
 
 STORES = ("frames", "video")
 VIDEO_CODINGS = ("h264", "untouched")
+FLOW_DEVICES = ("cpu", "gpu")
 _LIMITS = Limits()
 
 
@@ -20,8 +21,10 @@ class RecordSettings:
     Attributes:
         fps: Frames per second.
         short_side: Pixels of the shorter side.
-        flow: ``"none"``; ``"tvl1"`` for OpenCV's TV-L1, which the published flow weights need; ``"farneback"`` or
-            ``"dis"``, which are fast and another thing.
+        flow: ``"none"``; ``"tvl1"``, which the published flow weights need, or OpenCV's slower ``"opencv"`` of the
+            same; ``"farneback"`` or ``"dis"``, which are faster and another thing.
+        flow_device: Where ``"tvl1"`` is computed: ``"cpu"``, or ``"gpu"`` by Keras's backend, the same but for
+            rounding.
         store: ``"frames"`` for a JPEG of each frame, ``"video"`` for the bytes of a video, which readers decode.
         video_coding: Of a stored video: ``"h264"`` for the prepared frames encoded anew, ``"untouched"`` for the
             bytes of the file as it is, from which readers prepare the frames each time.
@@ -43,6 +46,7 @@ class RecordSettings:
     fps: float = FPS
     short_side: int = SHORT_SIDE
     flow: str = "none"
+    flow_device: str = "cpu"
     store: str = "frames"
     video_coding: str = "h264"
     jpeg_quality: int = 95
@@ -56,9 +60,12 @@ class RecordSettings:
     max_seconds: float = _LIMITS.seconds
 
     def __post_init__(self) -> None:
-        for name, known in (("flow", flow.KINDS), ("store", STORES), ("video_coding", VIDEO_CODINGS)):
+        choices = {"flow": flow.KINDS, "flow_device": FLOW_DEVICES, "store": STORES, "video_coding": VIDEO_CODINGS}
+        for name, known in choices.items():
             if getattr(self, name) not in known:
                 raise ValueError(f"unknown {name} {getattr(self, name)!r}; known: {', '.join(known)}")
+        if self.flow_device == "gpu" and self.flow != "tvl1":
+            raise ValueError(f"flow_device 'gpu' computes flow 'tvl1', got flow {self.flow!r}")
         if self.seed < 0:
             raise ValueError(f"seed must be at least 0, got {self.seed}")
         if not LOWEST_FPS <= self.fps <= HIGHEST_FPS:

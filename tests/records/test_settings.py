@@ -13,7 +13,7 @@ def test_the_defaults_are_deepminds_preparation() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"flow": "raft"}, r"unknown flow 'raft'; known: none, tvl1, farneback, dis"),
+        ({"flow": "raft"}, r"unknown flow 'raft'; known: none, tvl1, opencv, farneback, dis"),
         ({"store": "gif"}, r"unknown store 'gif'; known: frames, video"),
         ({"video_coding": "vp9"}, r"unknown video_coding 'vp9'; known: h264, untouched"),
         ({"video_coding": "untouched"}, r"video_coding 'untouched' .* wants store 'video', got 'frames'"),
