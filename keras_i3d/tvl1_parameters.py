@@ -37,3 +37,4 @@ class Parameters:
 DEFAULTS = Parameters()
 SMALLEST_SIDE = 16  # pixels of the smallest picture of the pyramid
 CUBIC = -0.75  # OpenCV's coefficient of the cubic kernel that warps
+PAIRS_ON_A_GPU = 64  # that one is given at once; some 27 MB each at 256x340

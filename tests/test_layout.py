@@ -23,7 +23,6 @@ OPEN = {
         "run_folder",
         "whole_file",
         "streams",
-        "tvl1_parameters",
     ),
     *("storage", "file_systems", "lock", "cache_folder", "tvl1_parameters"),
 }

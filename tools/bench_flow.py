@@ -1,7 +1,7 @@
 """Compare this package's TV-L1 flow with OpenCV's, in speed and in values, on your videos.
 
 Of each video some pairs of consecutive frames, evenly spread, are resampled and resized as for records. All cases take
-turns on them in one process, each on one core but for those that say otherwise:
+turns on them in one process, each on one core but for jax and those that say otherwise:
 
   opencv     OpenCV's Dual TV-L1, the reference
   tvl1       keras_i3d.video.flow.tvl1: compiled by numba
@@ -25,6 +25,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import platform
 import re
 import statistics
 import sys
@@ -62,7 +63,8 @@ def main() -> int:
         return 1
     Console(width=None if sys.stdout.isatty() else 120).print(table(rows))
     if options.json:
-        options.json.write_text(json.dumps(rows, indent=1) + "\n")
+        lines = (json.dumps(each | versions()) for each in rows)
+        options.json.write_text("".join(f"{line}\n" for line in lines))
     return 0
 
 
@@ -77,7 +79,7 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--fps", type=float, default=decode.FPS, help="default: %(default)g")
     parser.add_argument("--short-side", type=int, default=decode.SHORT_SIDE, help="default: %(default)s")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there too")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there too, one JSON object a line")
     options = parser.parse_args()
     if min(options.pairs, options.repeats) < 1:
         parser.error("--pairs and --repeats must be at least 1")
@@ -142,7 +144,7 @@ def measure(options: argparse.Namespace, cases: dict[str, Case]) -> list[dict[st
         for video in options.videos:
             pairs = pairs_of(video, options)
             seconds, fields = in_turns(pairs, cases, options.repeats)
-            found[video.name] = (seconds, fields)
+            found[str(video)] = (seconds, fields)
             bar.advance()
     rows = [
         row(name, case, seconds, [fields[case]], [fields[REFERENCE]])
@@ -150,15 +152,9 @@ def measure(options: argparse.Namespace, cases: dict[str, Case]) -> list[dict[st
         for case in cases
     ]
     parts = list(found.values())
-    for case in cases:
-        totals = {
-            each: [[sum(run) for run in zip(*(seconds[each] for seconds, _ in parts), strict=True)]] for each in cases
-        }
-        seconds = {each: total[0] for each, total in totals.items()}
-        rows.append(
-            row(ALL, case, seconds, [fields[case] for _, fields in parts], [fields[REFERENCE] for _, fields in parts])
-        )
-    return rows
+    totals = {case: [sum(run) for run in zip(*(seconds[case] for seconds, _ in parts), strict=True)] for case in cases}
+    fields = {case: [each[case] for _, each in parts] for case in cases}
+    return rows + [row(ALL, case, totals, fields[case], fields[REFERENCE]) for case in cases]
 
 
 def pairs_of(video: Path, options: argparse.Namespace) -> Pairs:
@@ -231,6 +227,11 @@ def row(
         "within_one": float((levels <= 1).mean()),
         "bits_equal": sum(equal) / len(equal),
     }
+
+
+def versions() -> dict[str, str]:
+    """Return what the figures depend on."""
+    return {"opencv": flow.opencv_version(), **flow.tvl1_versions(), "machine": platform.machine()}
 
 
 def table(rows: Sequence[dict[str, Any]]) -> Table:

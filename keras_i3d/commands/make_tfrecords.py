@@ -105,17 +105,17 @@ def _add_content(group: argparse._ArgumentGroup) -> None:
         "--flow",
         choices=flow.KINDS,
         default=default.flow,
-        help="optical flow to store beside the frames. The published flow weights need tvl1, which takes about a "
-        "tenth of a second per frame and core at 256 pixels; opencv is the implementation that it follows, far slower; "
-        "dis and farneback take a fifth of tvl1's time, differ from it by half a pixel and more, and are for networks "
-        "that are trained on them (default: none)",
+        help="optical flow to store beside the frames. The published flow weights need tvl1, which takes some "
+        "50 ms per frame and core at 256 pixels; opencv is the implementation that it follows, far slower; dis and "
+        "farneback are quicker, differ from it by half a pixel and more, and are for networks that are trained on them "
+        "(default: none)",
     )
     group.add_argument(
         "--flow-device",
         choices=FLOW_DEVICES,
         default=default.flow_device,
-        help="where tvl1 is computed: cpu, or gpu by Keras's backend, the same but for rounding; the processes share "
-        "the GPU, so --workers 2 to 4 will do (default: cpu)",
+        help="where tvl1 is computed: cpu, or gpu by Keras's backend, the same but for rounding (not tried on one "
+        "yet); the processes share the GPU, so --workers is 2 then, unless you say otherwise (default: cpu)",
     )
     group.add_argument(
         "--store",

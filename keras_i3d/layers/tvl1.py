@@ -1,19 +1,7 @@
 """TV-L1 optical flow of many pairs of pictures at once, in keras.ops: for graphs, and for what compiles them.
 
-The flow u from image I0 to image I1 minimises the sum over the picture of
-
-    |grad u1| + |grad u2|  +  lambda * |I1(x + u) - I0(x)|
-
-(Zach, Pock & Bischof 2007, "A Duality Based Approach for Realtime TV-L1 Optical Flow"). Both terms are absolute values,
-which bear edges of the motion and changes of light, and have no derivative at zero. So they are kept apart by a second
-field v near to u, |u - v|^2 / (2 theta), and solved in turns:
-
-* v, with u fixed: pixel by pixel, in closed form. I1 is taken as linear around the flow that it was warped by; v steps
-  from u along the image's gradient until both images agree there, or by lambda * theta at most.
-* u, with v fixed: u = v + theta * div p, with dual variables p (two to each component of u, no longer than 1) that
-  follow the gradient of u by steps of tau / theta (Chambolle 2004).
-
-Large motions come from coarse pictures: the flow of each picture of a pyramid begins with that of the next smaller one.
+`keras_i3d.video.tvl1` explains the algorithm (Zach, Pock & Bischof 2007), in whose terms this is written: the flow u
+and its double v, the dual variables p, the difference rho, a pyramid of pictures, warps.
 
 In a graph the number of operations counts, and what an operation reads and writes. So a picture is a row of its pixels,
 (pairs, height * width), a neighbour is a shift of the row, and what comes around its end meets a zero. Sizes are Python

@@ -41,8 +41,8 @@ class TVL1Flow(keras.layers.Layer):
         rounded: Whether warps round positions to 1/32 pixel, as OpenCV did up to 4.x; since 5.0 it does not.
         pairs_at_once: How many pairs of frames are computed together; the others wait for their turn. None: all.
             Each holds about 300 bytes per pixel: 27 MB at 256x340. On a CPU one is the quickest (of eight
-            each takes twice as long: all wait for the slowest, and leave the cache). A GPU idles on a single pair: it
-            wants tens of them.
+            each takes twice as long: all wait for the slowest, and leave the cache). A GPU should want
+            tens of them.
         **options: Of ``keras.layers.Layer``; ``dtype`` is float32 whatever it says.
 
     Call: (batch, time, height, width, channels) to float32 (batch, time, height, width, 2): x, then y, in pixels
@@ -50,7 +50,8 @@ class TVL1Flow(keras.layers.Layer):
     unknown. There are as many fields as frames: the last one is repeated, and a single frame has no motion.
 
     Raises:
-        ValueError: An argument is out of its range, or frames have another rank, number of channels or dtype.
+        ValueError: An argument is out of its range, or frames have another rank, number of channels or dtype, or
+            none at all in time, height or width.
     """
 
     def __init__(
@@ -61,11 +62,11 @@ class TVL1Flow(keras.layers.Layer):
         pairs_at_once: int | None = 1,
         **options: Any,
     ) -> None:
-        _check_arguments(value_range, pairs_at_once)
+        _check_arguments(value_range, rounded, pairs_at_once)
         # frames in half precision would lose levels before they are read
         super().__init__(**options | {"dtype": "float32", "autocast": False, "trainable": False})
         self.value_range = tuple(value_range)
-        self.rounded = bool(rounded)
+        self.rounded = rounded
         self.pairs_at_once = pairs_at_once
 
     def call(self, frames: Any) -> Any:
@@ -141,10 +142,14 @@ def grey(frames: Any, value_range: tuple[float, float]) -> Any:
     return ops.cast(ops.right_shift(total + (1 << (_SHIFT - 1)), _SHIFT), "float32")
 
 
-def _check_arguments(value_range: Any, pairs_at_once: Any) -> None:
-    numbers = isinstance(value_range, Sequence) and all(isinstance(value, int | float) for value in value_range)
+def _check_arguments(value_range: Any, rounded: Any, pairs_at_once: Any) -> None:
+    numbers = isinstance(value_range, Sequence) and all(
+        isinstance(value, int | float) and not isinstance(value, bool) for value in value_range
+    )
     if not (numbers and len(value_range) == 2 and -math.inf < value_range[0] < value_range[1] < math.inf):
         raise ValueError(f"value_range must be two numbers, black and full light, got {value_range!r}")
+    if type(rounded) is not bool:
+        raise ValueError(f"rounded is true or false, got {rounded!r}")
     if pairs_at_once is not None and (type(pairs_at_once) is not int or pairs_at_once < 1):
         raise ValueError(f"pairs_at_once must be a number of pairs, at least 1, or None for all; got {pairs_at_once!r}")
 
@@ -155,3 +160,5 @@ def _check_frames(shape: Sequence[int | None], dtype: str) -> None:
             "frames must be uint8 or float (batch, time, height, width, channels) of 3 channels, RGB, or 1, grey; "
             f"got {dtype} {tuple(shape)}"
         )
+    if 0 in shape[1:4]:
+        raise ValueError(f"frames must have some time, height and width, got {tuple(shape)}")

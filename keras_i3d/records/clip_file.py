@@ -119,7 +119,7 @@ def write(task: ClipTask, on_frame: Callable[[], None] = lambda: None) -> ClipRe
                     tfrecord.write(file, schema.to_example(_source(task, example_id), pictures))
                     frames.append(pictures.count)
             size = aside.stat().st_size
-        report = ClipReport(task.clip.id, tuple(frames), size, made_with=made_with())
+        report = ClipReport(task.clip.id, tuple(frames), size, made_with=made_with(task.settings))
     except StorageFailed as error:  # of the network, or of the storage's keys: no fault of the video
         raise StorageError(str(error)) from error
     except VideoError as error:
@@ -131,9 +131,17 @@ def write(task: ClipTask, on_frame: Callable[[], None] = lambda: None) -> ClipRe
     return report
 
 
-def made_with() -> str:
-    """Return the versions that decide the bytes of records."""
-    return f"PyAV {import_extra('av').__version__} and OpenCV {flow.opencv_version()}"
+def versions(settings: RecordSettings) -> dict[str, str]:
+    """Return the versions of the packages that decide the bytes of records, by the packages' names."""
+    deciding = {"av": import_extra("av").__version__, "opencv": flow.opencv_version()}
+    if settings.flow != "tvl1":
+        return deciding
+    return deciding | (flow_on_gpu.versions() if settings.flow_device == "gpu" else flow.tvl1_versions())
+
+
+def made_with(settings: RecordSettings) -> str:
+    """Return these versions in words."""
+    return ", ".join(f"{name} {version}" for name, version in versions(settings).items())
 
 
 def _one_line(error: VideoError) -> str:

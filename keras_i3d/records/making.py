@@ -26,6 +26,7 @@ from keras_i3d.video import flow
 
 LONGEST_SILENCE_S = 900  # of a process, above what decoding may take between two frames that are wanted
 TOLERANCES = ("keep_truncated", "max_frames", "max_pixels", "max_seconds")  # decide what is skipped, and no byte else
+PROCESSES_ON_A_GPU = 2  # that decode for it, unless others are asked for: each takes memory of it
 NOT_THERE = os.strerror(errno.ENOENT)
 
 
@@ -45,7 +46,7 @@ def make_tfrecords(
         dataset: What to write.
         output: Folder for the shards, or its URL.
         settings: What decides their content.
-        workers: Processes; None takes all cores, 0 does the work in this one.
+        workers: Processes; None takes all cores, where flow is computed on a GPU two; 0 does the work in this one.
         scheduler: Address of a Dask cluster that does the work instead.
         retry_skipped: Whether to try what an earlier run had to skip again.
         on_clip: Called with what became of each clip.
@@ -61,12 +62,15 @@ def make_tfrecords(
     """
     if scheduler is not None and workers is not None:
         raise ValueError("workers are processes of this machine, and a scheduler has workers of its own; name one")
-    workers = min(crews.cores() if workers is None else workers, len(dataset.clips))
+    on_gpu = settings.flow_device == "gpu"
+    compiles = settings.flow == "tvl1" and not on_gpu
+    usual = min(crews.cores(), PROCESSES_ON_A_GPU) if on_gpu else crews.cores()
+    workers = min(usual if workers is None else workers, len(dataset.clips))
     if workers < 0:
         raise ValueError(f"workers must be at least 0, got {workers}")
-    for module in ("av", "cv2", "google_crc32c", *(["numba"] if settings.flow == "tvl1" else [])):
+    for module in ("av", "cv2", "google_crc32c", *(["numba"] if compiles else [])):
         import_extra(module)
-    if settings.flow_device == "gpu" and scheduler is None:
+    if on_gpu and scheduler is None:
         flow_on_gpu.check_device()
     dataset = _with_absolute_paths(dataset)
     with (
@@ -74,7 +78,7 @@ def make_tfrecords(
         claim(output, "make-tfrecords", _claimed(dataset, settings), may_be_remote=True) as folder,
         progress.bar("videos", len(dataset.clips)) as bar,
     ):
-        tally = Tally(bar, dataset)
+        tally = Tally(bar, dataset, settings)
 
         def note(report: ClipReport) -> None:
             tally.add(report)
@@ -88,7 +92,7 @@ def make_tfrecords(
         if not workers:
             return write()
         with crews.Processes(workers, _begin) as processes:
-            if settings.flow == "tvl1" and settings.flow_device == "cpu":
+            if compiles:
                 bar.note("compiling TV-L1, once on this machine")
                 list(crews.in_order(processes, _compile, [None], lost=lambda _: None))
             return write(run=partial(_run, processes, write_watched))
@@ -103,8 +107,7 @@ def _with_absolute_paths(dataset: VideoDataset) -> VideoDataset:
 def _claimed(dataset: VideoDataset, settings: RecordSettings) -> dict[str, Any]:
     """Return what must be the same in all runs on one folder: all that decides the bytes of a written clip."""
     decisive = {name: value for name, value in dataclasses.asdict(settings).items() if name not in TOLERANCES}
-    versions = {"av": import_extra("av").__version__, "opencv": flow.opencv_version()}
-    return decisive | {"clips": len(dataset.clips), "dataset": dataset.digest()} | versions
+    return decisive | {"clips": len(dataset.clips), "dataset": dataset.digest()} | clip_file.versions(settings)
 
 
 @contextmanager
@@ -123,10 +126,10 @@ def _room_left(output: str | os.PathLike) -> Iterator[None]:
 class Tally:
     """Says behind the bar how fast it goes and how many clips were skipped, and looks at what the workers report."""
 
-    def __init__(self, bar: progress.Bar, dataset: VideoDataset) -> None:
+    def __init__(self, bar: progress.Bar, dataset: VideoDataset, settings: RecordSettings) -> None:
         self._bar, self._since = bar, time.monotonic()
         self._paths = {clip.id: clip.path for clip in dataset.clips}
-        self._made_with = clip_file.made_with()
+        self._made_with = clip_file.made_with(settings)
         self._frames = self._skipped = 0
 
     def add(self, report: ClipReport) -> None:
@@ -186,4 +189,6 @@ def write_watched(task: ClipTask) -> ClipReport:
 def write_quietly(task: ClipTask) -> ClipReport:
     """Write a clip's records on a worker of a Dask cluster, on one core, as its other threads have their own."""
     _begin()
+    if task.settings.flow_device == "gpu":
+        flow_on_gpu.check_device()
     return clip_file.write(task)

@@ -24,7 +24,6 @@ from keras_i3d.records.plan import PlannedShard
 from keras_i3d.records.settings import RecordSettings
 from keras_i3d.records.unfinished import FOLDER as UNFINISHED
 from keras_i3d.records.unfinished import Unfinished
-from keras_i3d.video import flow
 
 Run = Callable[[Iterable[ClipTask]], Iterator[ClipReport]]
 
@@ -160,7 +159,7 @@ def _finish(
     if dataset.multi_label:
         facts["multi_label"] = True
     labels.write(storage.join(folder, labels.FILE_NAME), dataset.class_names)
-    Manifest(asdict(settings), facts, reports, dataset.missing, versions()).write(folder)
+    Manifest(asdict(settings), facts, reports, dataset.missing, versions(settings)).write(folder)
 
 
 def _nothing_written(reports: Iterable[ShardReport]) -> RecordError:
@@ -177,8 +176,7 @@ def _remove_empty_sets(folder: str | os.PathLike, reports: dict[str, ShardReport
             storage.remove(storage.join(folder, name))
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of what decodes and encodes."""
-    av = import_extra("av")
-    libraries = {name: ".".join(map(str, number)) for name, number in av.library_versions.items()}
-    return {"av": av.__version__, "opencv": flow.opencv_version(), **libraries}
+def versions(settings: RecordSettings) -> dict[str, str]:
+    """Return the versions of what decodes, computes flow and encodes."""
+    libraries = import_extra("av").library_versions
+    return clip_file.versions(settings) | {name: ".".join(map(str, number)) for name, number in libraries.items()}

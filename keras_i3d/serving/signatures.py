@@ -32,6 +32,7 @@ from keras_i3d.models import features as cutting
 from keras_i3d.records import schema
 from keras_i3d.serving.names import CLIP, DEFAULT, DESCRIPTION, FEATURES, FRAMES, QUERY, RGB_BYTES
 from keras_i3d.serving.options import MOST_PIXELS, ServingOptions
+from keras_i3d.tvl1_parameters import PAIRS_ON_A_GPU
 
 TOP = 5
 Tensors = dict[str, Any]
@@ -188,8 +189,8 @@ class Signatures:
     @cached_property
     def _motion(self) -> Any:
         """From frames to flow in pixels. Traced once for all signatures."""
-        # compiled, all pairs of frames go together, as GPUs want it; else one by one, as a CPU wants it
-        motion, coded = TVL1Flow(pairs_at_once=None if self.options.xla else 1), EightBitFlow()
+        # compiled, many pairs of frames go together, as GPUs want it; else one by one, as a CPU wants it
+        motion, coded = TVL1Flow(pairs_at_once=PAIRS_ON_A_GPU if self.options.xla else 1), EightBitFlow()
         specs = [tf.TensorSpec((None, None, None, None, 3))]
         return tf.function(
             lambda frames: coded(motion(frames)) * streams.FLOW_BOUND,

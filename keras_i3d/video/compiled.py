@@ -1,7 +1,8 @@
 """How loops over pixels are compiled: by numba, when they are first called, and kept on disk for later processes.
 
 What a compiled function calls stands in its file, except for what is here, for numba looks at that file alone to tell
-whether what it compiled before still holds.
+whether what it compiled before still holds. Who edits this file, or a constant that comes from another, deletes the
+``__pycache__`` of the folder.
 """
 
 from __future__ import annotations

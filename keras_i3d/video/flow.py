@@ -2,7 +2,7 @@
 
 The published flow weights were trained on OpenCV's Dual TV-L1 at its defaults, computed on the resized grey
 frames at 25 fps and bounded to +-20 pixels (README and MediaPipe graph of google-deepmind/kinetics-i3d): they want
-``tvl1``, or ``opencv``, which is the same. The others are for networks of one's own, some ten times quicker still:
+``tvl1``, or ``opencv``, which is the same. The others are quicker still, and for networks of one's own:
 
 * ``tvl1``: Zach, Pock & Bischof 2007, as `keras_i3d.video.tvl1` explains it. Made to give OpenCV 5.0's fields, to the
   bit where OpenCV was built and runs as it was when it was tried (its wheel for x86-64, on AVX-512).
@@ -43,6 +43,15 @@ def opencv_version() -> str:
         MissingDependency: OpenCV is not installed.
     """
     return import_extra("cv2").__version__
+
+
+def tvl1_versions() -> dict[str, str]:
+    """Return the version of what compiles ``tvl1``.
+
+    Raises:
+        MissingDependency: numba is not installed.
+    """
+    return {"numba": import_extra("numba").__version__}
 
 
 def with_flow(
@@ -143,8 +152,8 @@ def tvl1(
 ) -> np.ndarray:
     """Compute the TV-L1 flow from each frame to the next (Zach, Pock & Bischof 2007), with OpenCV's parameters.
 
-    `keras_i3d.video.tvl1` explains the algorithm. Frames of 256x340 take 20 to 150 ms each on one core, OpenCV ten
-    times and more of that; ``tools/bench_flow.py`` compares them on your videos. The first call of a fresh
+    `keras_i3d.video.tvl1` explains the algorithm. ``tools/bench_flow.py`` compares its speed and its fields
+    with OpenCV's on your videos. The first call of a fresh
     installation takes some ten seconds more, to compile.
 
     Args:
@@ -180,7 +189,7 @@ def tvl1(
 
 
 def _check_frames(frames: np.ndarray) -> None:
-    wanted = "uint8 (time, height, width, 3) or, of grey, (time, height, width)"
+    wanted = "uint8 (time, height, width, 3), or of grey (time, height, width) or (time, height, width, 1)"
     if not isinstance(frames, np.ndarray):
         raise ValueError(f"frames must be one array, {wanted}, got {type(frames).__name__}")
     shape = frames.shape
@@ -194,7 +203,7 @@ def compile_tvl1() -> None:
     Raises:
         MissingDependency: numba is missing.
     """
-    tvl1(np.zeros((2, 16, 16), np.uint8), threads=1)
+    tvl1(np.zeros((2, 20, 20), np.uint8), threads=1)  # of two scales, so that pictures are resized
 
 
 def _grey(frames: np.ndarray) -> np.ndarray:

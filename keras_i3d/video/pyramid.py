@@ -14,11 +14,17 @@ FRAME = 4  # zeros around a picture that cubic interpolation just outside of it 
 
 
 def pictures(picture: np.ndarray, parameters: Parameters = DEFAULTS) -> list[np.ndarray]:
-    """Return a picture in all scales, float32, the largest first.
+    """Return a picture in all scales, the largest first.
 
-    Sides are rounded half to even. No side but the first's is below 16 pixels.
+    Args:
+        picture: (height, width) of any real dtype.
+        parameters: Of the algorithm.
+
+    Returns:
+        float32 arrays of shape (height, width), of the values given. Sides are rounded half to even; no side but the
+        first's is below 16 pixels.
     """
-    pictures = [picture.astype(np.float32)]
+    pictures = [np.ascontiguousarray(picture, np.float32)]
     while len(pictures) < parameters.scales:
         height, width = (round(side * parameters.step) for side in pictures[-1].shape)
         if min(height, width) < SMALLEST_SIDE:
@@ -28,7 +34,10 @@ def pictures(picture: np.ndarray, parameters: Parameters = DEFAULTS) -> list[np.
 
 
 def enlarged(u: np.ndarray, shape: tuple[int, int], parameters: Parameters) -> np.ndarray:
-    """Return a component of the flow at the next larger scale: positions by the sizes, values by the step."""
+    """Return a component of the flow, float32 (height, width), at the next larger scale.
+
+    Positions go by the sizes, values by the step.
+    """
     larger = _resized(u, *shape, u.shape[0] / shape[0], u.shape[1] / shape[1])
     return larger * np.float32(1 / parameters.step)
 
@@ -63,9 +72,11 @@ def _between(place: int, ratio: float, size: int) -> tuple[int, int, float]:
 
 @compiled
 def with_gradients(picture: np.ndarray) -> np.ndarray:
-    """Return picture, centred gradients and nothing, four values a pixel, in a frame of zeros four pixels wide or more.
+    """Return a picture, float32 (height, width), with its gradients, in a frame of zeros four pixels wide or more.
 
-    At the borders the one-sided gradients are halved too, as in OpenCV.
+    Returns:
+        float32 (height + 9, width + 9, 4): the picture, its centred gradients in x and y, and nothing. At the borders
+        the one-sided gradients are halved too, as in OpenCV.
     """
     height, width = picture.shape
     stack = np.zeros((height + 2 * FRAME + 1, width + 2 * FRAME + 1, 4), np.float32)

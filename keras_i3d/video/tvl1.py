@@ -47,7 +47,16 @@ def between(before: np.ndarray, after: np.ndarray, parameters: Parameters = DEFA
 
     Returns:
         float32 array of shape (height, width, 2): x, then y, in pixels, unbounded.
+
+    Raises:
+        ValueError: The pictures are something else.
     """
+    for picture in (before, after):
+        if picture.dtype != np.uint8 or picture.ndim != 2 or not picture.size or picture.shape != before.shape:
+            raise ValueError(
+                f"pictures must be grey, uint8 (height, width) of one shape; got {before.dtype} {before.shape} and "
+                f"{after.dtype} {after.shape}"
+            )
     first, second = pyramid.pictures(before, parameters), pyramid.pictures(after, parameters)
     u1, u2 = np.zeros_like(first[-1]), np.zeros_like(first[-1])
     for i0, i1 in zip(reversed(first), reversed(second), strict=True):

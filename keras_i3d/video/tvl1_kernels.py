@@ -235,7 +235,7 @@ def _threshold(
 
 @compiled
 def _move(u: Array, gradient: Array, y: int, step: Array, divergence: Array, theta: float, changes: Array) -> None:
-    """Move a row of the flow to v + theta * div p, and add the squared changes to those of the rows above."""
+    """Move a row of the flow's x to v + theta * div p, and keep the squared changes."""
     for x in range(step.shape[0]):
         before = u[y, x]
         after = (before + step[x] * gradient[y, x]) + theta * divergence[x]
@@ -247,7 +247,7 @@ def _move(u: Array, gradient: Array, y: int, step: Array, divergence: Array, the
 def _move_and_sum(
     u: Array, gradient: Array, y: int, step: Array, divergence: Array, theta: float, changes: Array, sums: Array
 ) -> None:
-    """Move a row of the flow to v + theta * div p, and add the squared changes to those of the rows above."""
+    """Move a row of the flow's y, add the squared changes to those of x, and both to the sums of the columns."""
     for x in range(step.shape[0]):
         before = u[y, x]
         after = (before + step[x] * gradient[y, x]) + theta * divergence[x]

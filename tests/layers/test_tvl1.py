@@ -45,7 +45,7 @@ def test_it_agrees_with_opencv(size: tuple[int, int], tolerance: float, seed: in
     assert end_point_errors(found, expected).mean() < tolerance
 
 
-@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("compiled", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_known_sizes_give_what_unknown_ones_give(compiled: bool) -> None:
     before, after = pictures(24, 21, pairs=2)
     expected = traced(None, None, None)(before, after)
@@ -60,6 +60,7 @@ def test_one_known_side_is_enough_to_leave_out_smaller_pictures() -> None:
     np.testing.assert_allclose(found, traced(None, None, None)(before, after), atol=5e-3)
 
 
+@pytest.mark.slow
 def test_unknown_sizes_are_compiled_too() -> None:
     before, after = pictures(22, 21)
     found = traced(None, None, None, jit_compile=True)(before, after)

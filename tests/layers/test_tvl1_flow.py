@@ -79,7 +79,9 @@ def test_a_single_frame_has_no_motion(flow_of: Callable, videos: np.ndarray) -> 
     assert not np.any(TVL1Flow()(videos[:, :1]))
 
 
-@pytest.mark.parametrize(("pairs_at_once", "known"), [(4, False), (1, True), (4, True), (None, True)])
+@pytest.mark.parametrize(
+    ("pairs_at_once", "known"), [pytest.param(4, False, marks=pytest.mark.slow), (1, True), (4, True), (None, True)]
+)
 def test_how_many_pairs_are_computed_at_once_does_not_matter(
     pairs_at_once: int | None, known: bool, flow: np.ndarray, videos: np.ndarray
 ) -> None:
@@ -128,6 +130,12 @@ def test_every_colour_is_as_grey_as_opencv_makes_it(dtype: str) -> None:
     colours = np.stack([red, rest // 256, rest % 256], axis=-1).astype(np.uint8)
     expected = cv2.cvtColor(colours, cv2.COLOR_RGB2GRAY)
     assert np.array_equal(grey(tf.cast(colours, dtype), (0, 255)), expected)
+
+
+@pytest.mark.parametrize("shape", [(1, 0, 16, 16, 3), (1, 2, 0, 16, 3), (1, 2, 16, 0, 1)])
+def test_frames_without_pixels_are_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"frames must have some time, height and width, got \(1, "):
+        TVL1Flow()(np.zeros(shape, np.uint8))
 
 
 def test_motion_is_cut_at_twenty_pixels(flow_of: Callable) -> None:
@@ -207,6 +215,8 @@ def test_a_saved_model_needs_neither_keras_nor_this_package(tmp_path: Path, flow
         ({"value_range": (0, float("inf"))}, r"value_range must be two numbers, .* got \(0, inf\)"),
         ({"value_range": (float("nan"), 1)}, r"value_range must be two numbers, .* got \(nan, 1\)"),
         ({"value_range": (0, 1, 2)}, r"value_range must be two numbers, .* got \(0, 1, 2\)"),
+        ({"value_range": (False, True)}, r"value_range must be two numbers, .* got \(False, True\)"),
+        ({"rounded": "no"}, "rounded is true or false, got 'no'"),
         ({"value_range": 255}, "value_range must be two numbers, .* got 255"),
         ({"pairs_at_once": 0}, "pairs_at_once must be a number of pairs, at least 1, or None for all; got 0"),
         ({"pairs_at_once": 2.0}, "pairs_at_once must be a number of pairs, at least 1, or None for all; got 2.0"),

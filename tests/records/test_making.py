@@ -188,18 +188,20 @@ def test_without_a_scheduler_nothing_is_left(dataset: VideoDataset, settings: Re
 def test_a_worker_that_does_not_see_the_videos_is_told(
     dataset: VideoDataset, settings: RecordSettings, tmp_path: Path
 ) -> None:
-    tally = making.Tally(SilentBar(), dataset)
+    tally = making.Tally(SilentBar(), dataset, settings)
     gone = ClipReport(dataset.clips[0].id, skipped="a.mp4: cannot be read as video (No such file or directory)")
     with pytest.raises(ClusterError, match=rf"^a worker does not find {dataset.clips[0].path}, which is there"):
         tally.add(gone)
-    absent = making.Tally(SilentBar(), with_bad(dataset, 0, path=tmp_path / "absent.mp4"))
+    absent = making.Tally(SilentBar(), with_bad(dataset, 0, path=tmp_path / "absent.mp4"), RecordSettings())
     absent.add(gone)
 
 
 def test_workers_of_other_versions_are_told(dataset: VideoDataset) -> None:
-    message = r"^a worker has PyAV 1 and OpenCV 2 where this machine has PyAV .*; records must be made with the same"
+    message = r"^a worker has av 1, opencv 2 where this machine has av .*; records must be made with the same"
     with pytest.raises(ClusterError, match=message):
-        making.Tally(SilentBar(), dataset).add(ClipReport(dataset.clips[0].id, made_with="PyAV 1 and OpenCV 2"))
+        making.Tally(SilentBar(), dataset, RecordSettings()).add(
+            ClipReport(dataset.clips[0].id, made_with="av 1, opencv 2")
+        )
 
 
 class SilentBar:

@@ -1,5 +1,8 @@
 """TV-L1 against OpenCV's own, whose builds differ among themselves by .004 to .017 pixels."""
 
+import subprocess
+import sys
+
 import cv2
 import numpy as np
 import pytest
@@ -9,6 +12,8 @@ from keras_i3d.tvl1_parameters import Parameters
 from keras_i3d.video import decode, tvl1
 from keras_i3d.video.flow import to_stored
 
+HAS_AVX_512 = cv2.checkHardwareSupport(256)  # CPU_AVX512_SKX, which OpenCV has code for
+
 
 def reference(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     return cv2.optflow.DualTVL1OpticalFlow_create().calc(before, after, None)
@@ -16,7 +21,10 @@ def reference(before: np.ndarray, after: np.ndarray) -> np.ndarray:
 
 def check_agreement(before: np.ndarray, after: np.ndarray) -> None:
     """Compare with the installed OpenCV: to the bit where it was tried, else as far as its builds agree."""
-    ours, theirs = tvl1.between(before, after), reference(before, after)
+    parameters = Parameters(rounded=cv2.__version__ < "5")
+    ours, theirs = tvl1.between(before, after, parameters), reference(before, after)
+    if cv2.__version__ == "5.0.0" and HAS_AVX_512:
+        np.testing.assert_array_equal(ours, theirs)
     error = np.linalg.norm(ours - theirs, axis=-1)
     levels = np.abs(to_stored(ours).astype(int) - to_stored(theirs))
     assert error.mean() <= 0.02
@@ -50,6 +58,37 @@ def test_tiny_pictures_of_noise_agree_with_opencv(size: tuple[int, int]) -> None
     before, after = np.random.default_rng(0).integers(0, 256, (2, *size), np.uint8)
     # noise has no motion to be found: in the median, as single pixels go astray by the last bit
     assert np.median(np.abs(tvl1.between(before, after) - reference(before, after))) < 0.01
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (np.zeros((20, 20), np.uint8), np.zeros((21, 20), np.uint8)),
+        (np.zeros((20, 20, 3), np.uint8), np.zeros((20, 20, 3), np.uint8)),
+        (np.zeros((20, 20), np.float32), np.zeros((20, 20), np.float32)),
+        (np.zeros((20, 0), np.uint8), np.zeros((20, 0), np.uint8)),
+    ],
+)
+def test_what_is_no_pair_of_grey_pictures_is_refused(before: np.ndarray, after: np.ndarray) -> None:
+    with pytest.raises(ValueError, match=r"pictures must be grey, uint8 \(height, width\) of one shape; got .* and "):
+        tvl1.between(before, after)
+
+
+def test_how_pictures_lie_in_memory_does_not_matter() -> None:
+    pair = moved((40, 50))
+    turned = [np.asfortranarray(picture) for picture in pair]
+    np.testing.assert_array_equal(tvl1.between(*turned), tvl1.between(*pair))
+
+
+def test_all_loops_are_compiled_before_workers_start() -> None:
+    code = (
+        "from keras_i3d.video import flow, pyramid, tvl1_kernels as kernels\n"
+        "flow.compile_tvl1()\n"
+        "called = kernels.refine, pyramid.with_gradients, pyramid._resized\n"
+        "print([len(function.signatures) for function in called])\n"
+    )
+    printed = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert printed == "[1, 1, 1]\n"
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (2, 3), (9, 1)])
