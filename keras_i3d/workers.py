@@ -17,6 +17,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any, Protocol, TypeVar
 
@@ -103,8 +104,9 @@ class Processes:
         context = multiprocessing.get_context("spawn")
         executor = ProcessPoolExecutor(self._count, mp_context=context, initializer=_begin, initargs=(self._start,))
         try:
-            # all start now: one that Ctrl-C meets half started would complain of it
-            for started in [executor.submit(os.getpid) for _ in range(self._count)]:
+            with _unheard_interrupts():  # nor do processes hear them that start meanwhile, and would complain
+                starting = [executor.submit(os.getpid) for _ in range(self._count)]
+            for started in starting:
                 started.result()
         except BrokenExecutor as error:
             raise ClusterError(
@@ -112,6 +114,19 @@ class Processes:
                 "`if __name__ == '__main__':`, for each process imports the script"
             ) from error
         return executor
+
+
+@contextmanager
+def _unheard_interrupts() -> Iterator[None]:
+    """Put Ctrl-C off to the end of the block; processes that are started in it never hear of it."""
+    if not hasattr(signal, "pthread_sigmask"):  # as on Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _begin(start: Callable[[], None] | None) -> None:

@@ -57,8 +57,10 @@ def main() -> int:
     options = _options()
     try:
         cases = {name: case(name) for name in options.cases}
+        if options.json:
+            options.json.touch()  # before an hour goes into figures that could not be written
         rows = measure(options, cases)
-    except (KerasI3DError, ValueError) as error:
+    except (KerasI3DError, ValueError, OSError, ImportError) as error:
         print(f"bench_flow: {error}", file=sys.stderr)
         return 1
     Console(width=None if sys.stdout.isatty() else 120).print(table(rows))
@@ -71,7 +73,7 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("videos", nargs="+", type=Path)
-    parser.add_argument("--cases", nargs="+", default=DEFAULT_CASES, help="default: %(default)s")
+    parser.add_argument("--cases", nargs="+", default=DEFAULT_CASES, help=f"default: {' '.join(DEFAULT_CASES)}")
     parser.add_argument("--pairs", type=int, default=6, help="of each video at most (default: %(default)s)")
     parser.add_argument("--repeats", type=int, default=3, help="timed runs of each case (default: %(default)s)")
     parser.add_argument(
@@ -96,7 +98,7 @@ def case(name: str) -> Case:
     import cv2
 
     cv2.setNumThreads(1)
-    threads = re.fullmatch(r"tvl1(?:-(\d+))?", name)
+    threads = re.fullmatch(r"tvl1(?:-([1-9]\d*))?", name)
     if threads:
         count = int(threads[1] or 1)
         return lambda pairs: np.stack(_in_threads(pairs, count))

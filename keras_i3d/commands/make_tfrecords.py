@@ -23,6 +23,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 
@@ -188,6 +189,8 @@ def run(arguments: argparse.Namespace) -> int:
     print(summary.to_text(dataset), file=sys.stderr)
     if arguments.scheduler:
         quiet.silence_dask()
+    elif arguments.flow_device == "gpu" and os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow":
+        quiet.import_tensorflow()
     made = make_tfrecords(
         dataset,
         arguments.output,

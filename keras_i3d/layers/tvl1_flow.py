@@ -42,7 +42,7 @@ class TVL1Flow(keras.layers.Layer):
         pairs_at_once: How many pairs of frames are computed together; the others wait for their turn. None: all.
             Each holds about 300 bytes per pixel: 27 MB at 256x340. On a CPU one is the quickest (of eight
             each takes twice as long: all wait for the slowest, and leave the cache). A GPU should want
-            tens of them.
+            tens of them. Sums in another order move single pixels.
         **options: Of ``keras.layers.Layer``; ``dtype`` is float32 whatever it says.
 
     Call: (batch, time, height, width, channels) to float32 (batch, time, height, width, 2): x, then y, in pixels

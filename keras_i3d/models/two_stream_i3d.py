@@ -71,6 +71,8 @@ def TwoStreamI3D(
     arguments.check_classes(classes)
     arguments.check_activation(classifier_activation, weights)
     shape = arguments.checked_shape(input_shape, (FRAMES, SIZE, SIZE), axes="time, height, width")
+    if type(flow_from_rgb) is not bool:
+        raise ValueError(f"flow_from_rgb is true or false, got {flow_from_rgb!r}")
     if not _are_two_numbers(stream_weights):
         raise ValueError(f"stream_weights must be two numbers, for rgb and flow, got {stream_weights!r}")
     pair, own = _per_stream(weights)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from keras_i3d import finished_model, labels, storage
+from keras_i3d import finished_model, labels, progress, storage
 from keras_i3d.clips.preparation import Preparation
 from keras_i3d.errors import OutputFolderError, first_line
 from keras_i3d.finished_model import FinishedModel
@@ -79,10 +79,16 @@ def export(
     except OSError as error:
         raise OutputFolderError(f"{folder}: cannot be used as output folder ({error.strerror or error})") from error
     try:
-        signatures = Signatures(finished, options)
-        made = _made(signatures, aside, name)
-        if check:
-            compare(made, finished, options).write(made / EXTRA)
+        with progress.bar("exporting", 2 if check else 1) as bar:
+            bar.note("tracing and writing the model")
+            bar.advance(0)
+            signatures = Signatures(finished, options)
+            made = _made(signatures, aside, name)
+            bar.advance()
+            if check:
+                bar.note("checking it against Keras")
+                compare(made, finished, options).write(made / EXTRA)
+                bar.advance()
         version = _publish(made, folder)
         beside.write(folder, signatures, name)
     except OSError as error:

@@ -18,6 +18,7 @@ OpenCV's fields depend a little on its version: 4.14 and 5.0 differ by 0.017 pix
 from __future__ import annotations
 
 import itertools
+import pickle
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_i3d.errors import MissingDependency
+from keras_i3d.errors import KerasI3DError, MissingDependency, first_line
 from keras_i3d.extras import import_extra
 from keras_i3d.streams import FLOW_BOUND
 from keras_i3d.tvl1_parameters import DEFAULTS, Parameters
@@ -172,10 +173,13 @@ def tvl1(
     Raises:
         ValueError: The frames have another shape or dtype; `threads` is less than 1.
         MissingDependency: numba or OpenCV, which makes the frames grey, is missing.
+        KerasI3DError: What numba compiled and kept on disk is damaged.
     """
     _check_frames(frames)
-    if threads is not None and threads < 1:
-        raise ValueError(f"threads must be at least 1, got {threads}")
+    if threads is not None and (type(threads) is not int or threads < 1):
+        raise ValueError(f"threads must be a number of threads, at least 1; got {threads!r}")
+    if type(rounded) is not bool:
+        raise ValueError(f"rounded is true or false, got {rounded!r}")
     estimate = _tvl1(Parameters(rounded=rounded))
     greys = _grey(frames)
     fields = np.zeros((*greys.shape, 2), np.float32)
@@ -195,6 +199,10 @@ def _check_frames(frames: np.ndarray) -> None:
     shape = frames.shape
     if frames.dtype != np.uint8 or len(shape) < 3 or shape[3:] not in ((), (1,), (3,)) or not all(shape):
         raise ValueError(f"frames must be {wanted}, got {frames.dtype} {shape}")
+    if len(shape) == 3 and shape[2] == 3:
+        raise ValueError(
+            f"{shape} is one RGB picture, or of grey ones 3 pixels wide, to be given as (time, height, 3, 1)"
+        )
 
 
 def compile_tvl1() -> None:
@@ -217,7 +225,16 @@ def _tvl1(parameters: Parameters = DEFAULTS) -> Estimator:
     import_extra("numba")
     from keras_i3d.video import tvl1 as implementation
 
-    return lambda before, after: implementation.between(before, after, parameters)
+    def estimate(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+        try:
+            return implementation.between(before, after, parameters)
+        except (EOFError, pickle.UnpicklingError) as error:
+            raise KerasI3DError(
+                f"what numba compiled and kept in {implementation.cache_folder()} is damaged ({first_line(error)}); "
+                "delete the files *.nbi and *.nbc there, and it compiles anew"
+            ) from error
+
+    return estimate
 
 
 def _opencv_tvl1() -> Estimator:

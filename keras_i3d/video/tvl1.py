@@ -35,6 +35,11 @@ from keras_i3d.video import pyramid, tvl1_kernels
 _FLOAT = np.float32
 
 
+def cache_folder() -> str:
+    """Return where what is compiled is kept."""
+    return tvl1_kernels.refine.stats.cache_path
+
+
 def between(before: np.ndarray, after: np.ndarray, parameters: Parameters = DEFAULTS) -> np.ndarray:
     """Compute the flow from one picture to the next, on one core; other threads run meanwhile.
 

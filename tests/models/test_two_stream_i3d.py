@@ -202,6 +202,7 @@ def test_preparation_for_two_inputs_does_not_fit_a_network_of_one(tmp_path, alon
         ({"stream_weights": (1, float("nan"))}, r"stream_weights must be two numbers, .* got \(1, nan\)"),
         ({"weights": ("kinetics",)}, r"weights must be one name or file, or a pair \(rgb, flow\); got \('kinetics',\)"),
         ({"input_shape": (9, 32, 32, 3)}, r"input_shape must be \(time, height, width\), got \(9, 32, 32, 3\)"),
+        ({"flow_from_rgb": "yes"}, "flow_from_rgb is true or false, got 'yes'"),
         ({"classes": 0}, "classes must be an integer of at least 1, got 0"),
         ({"weights": "kinetics600"}, "weights 'kinetics600' exist for rgb only, got modality 'flow'"),
         ({"weights": ("kinetics", "kinetics600")}, "weights 'kinetics600' exist for rgb only, got modality 'flow'"),

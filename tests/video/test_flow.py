@@ -1,7 +1,11 @@
 import itertools
+import os
+import re
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -123,7 +127,7 @@ def test_who_wants_no_more_fields_waits_for_none() -> None:
 
 @pytest.mark.parametrize("call", [tvl1, lambda frames, threads: with_flow(frames, "tvl1", threads=threads)])
 def test_threads_are_at_least_one(call: Callable) -> None:
-    with pytest.raises(ValueError, match=r"^threads must be at least 1, got 0$"):
+    with pytest.raises(ValueError, match=r"^threads must be .*at least 1[,;] got 0$"):
         call(moving(1, 0), threads=0)
 
 
@@ -159,9 +163,35 @@ def test_every_field_is_reported() -> None:
     ids=lambda frames: f"{frames.dtype} {frames.shape}",
 )
 def test_wrong_frames_are_refused(frames: np.ndarray) -> None:
-    wanted = r"^frames must be uint8 \(time, height, width, 3\) or, of grey, \(time, height, width\), got \w+ \(.*\)$"
+    wanted = (
+        r"^frames must be uint8 \(time, height, width, 3\), or of grey \(time, height, width\) or "
+        r"\(time, height, width, 1\), got \w+ \(.*\)$"
+    )
     with pytest.raises(ValueError, match=wanted):
         tvl1(frames)
+
+
+def test_one_rgb_picture_is_not_taken_for_a_video() -> None:
+    with pytest.raises(ValueError, match=r"^\(40, 30, 3\) is one RGB picture"):
+        tvl1(np.zeros((40, 30, 3), np.uint8))
+
+
+@pytest.mark.parametrize("options", [{"threads": 1.5}, {"threads": "2"}, {"rounded": "no"}])
+def test_options_of_another_type_are_refused(options: dict) -> None:
+    ((name, value),) = options.items()
+    with pytest.raises(ValueError, match=f"^{name} .* got {value!r}$"):
+        tvl1(np.zeros((2, 16, 16), np.uint8), **options)
+
+
+def test_a_damaged_cache_is_told_with_what_helps(tmp_path: Path) -> None:
+    code = "import numpy as np; from keras_i3d.video.flow import tvl1; tvl1(np.zeros((2, 16, 16), np.uint8))"
+    command, environment = [sys.executable, "-c", code], os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+    subprocess.run(command, check=True, env=environment)
+    for index in tmp_path.rglob("*.nbi"):
+        index.write_bytes(index.read_bytes()[:50])
+    failed = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    told = failed.stderr.splitlines()[-1]
+    assert re.search(rf"KerasI3DError: what numba .* in {tmp_path}\S* is damaged .*delete the files \*.nbi", told)
 
 
 def test_a_list_of_frames_of_different_sizes_is_told_apart() -> None:
