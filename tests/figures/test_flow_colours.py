@@ -55,7 +55,7 @@ def test_colours_come_round_without_a_seam() -> None:
     angle = np.radians(np.arange(0, 360))
     colours = flow_colours.paint(np.stack([np.cos(angle), np.sin(angle)], axis=-1), 1.0).astype(int)
     steps = np.abs(np.diff(colours, axis=0, append=colours[:1])).max()
-    assert steps <= 8
+    assert steps <= 12  # sRGB is steep where it is dark
 
 
 @pytest.mark.parametrize("palette", flow_colours.PALETTES)
@@ -63,7 +63,8 @@ def test_the_wheel_shows_each_direction_where_it_points_to(palette: str) -> None
     wheel = flow_colours.wheel(72, palette=palette).astype(int)
     near, middle, far = 4, 36, 67
     for place, vector in (((middle, far), RIGHT), ((far, middle), DOWN), ((middle, near), LEFT), ((near, middle), UP)):
-        assert np.abs(wheel[place] - colour_of(vector, palette=palette)).max() < 45
+        shown = colour_of((vector[0] * 31 / 36, vector[1] * 31 / 36), palette=palette)
+        assert np.abs(wheel[place] - shown).max() < 20  # of the neighbours that are averaged
     assert wheel[middle, middle].min() > 230  # still
     assert (wheel[0, 0] == 255).all()
     assert (flow_colours.wheel(40, ground=20)[0, 0] == 20).all()
