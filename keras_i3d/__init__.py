@@ -38,6 +38,7 @@ _HOMES = {
     "export": "serving.export",
     "ServingOptions": "serving.options",
     "predict": "serving.prediction",
+    "explain": "explanation.explain",
 }
 
 _PARTS = ("datasets", "layers")  # whose names stay together

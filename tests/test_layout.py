@@ -40,11 +40,12 @@ ARROWS = {
     "finished_model": {"models", "checkpoints", "clips"},
     "evaluation": {"finished_model", "checkpoints", "clips", "records", "datasets", "figures", "quiet"},
     "serving": {"finished_model", "clips", "records", "models", "layers", "video"},
+    "explanation": {"finished_model", "models", "clips", "serving", "video"},  # serving names the best classes
     "figures": set(),
     "quiet": set(),
     "commands": {
         *("quiet", "finished_model", "models", "datasets", "records", "clips", "training", "evaluation", "serving"),
-        *("figures", "video", "checkpoints", "inflation"),
+        *("figures", "video", "checkpoints", "inflation", "explanation"),
     },
     "cli": {"commands"},
     "__main__": {"cli"},

@@ -36,7 +36,7 @@ def split(network: keras.Model) -> tuple[keras.Model, keras.Model]:
     if not streams:
         raise ValueError(f"network {network.name!r} has no dropout, which its features would lie in front of")
     halves = {stream.name: split(stream) for stream in streams}
-    calls = {stream.name: _call(network, stream) for stream in streams}
+    calls = {stream.name: call_of(network, stream) for stream in streams}
     features = {name: body(calls[name].input_tensors[0]) for name, (body, _) in halves.items()}
     inputs = {name: layers.Input(tensor.shape[1:], name=name) for name, tensor in features.items()}
     answers = [head(inputs[name]) for name, (_, head) in halves.items()]
@@ -47,7 +47,7 @@ def split(network: keras.Model) -> tuple[keras.Model, keras.Model]:
     )
 
 
-def _call(network: keras.Model, layer: Any) -> Any:
+def call_of(network: keras.Model, layer: Any) -> Any:
     """Return the application of a layer that belongs to a network: a nested model has one of its own too."""
     nodes = (node for same_depth in network._nodes_by_depth.values() for node in same_depth)
     return next(node for node in nodes if node.operation is layer)
