@@ -24,6 +24,7 @@ COMMANDS = (
     "benchmark",
     "export",
     "predict",
+    "explain",
     "models",
     "weights",
     "inflate",
