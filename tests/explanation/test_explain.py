@@ -108,7 +108,7 @@ def test_a_class_is_found_by_name_or_index() -> None:
     assert [class_of(wanted, names) for wanted in ("jump", "7", "2", 0)] == [2, 1, 2, 0]
     with pytest.raises(ValueError, match="unknown class 'jumps'; the model has 3, by name or 0 to 2: near are jump"):
         class_of("jumps", names)
-    with pytest.raises(ValueError, match="unknown class 3; .*: such as run, 7, jump"):
+    with pytest.raises(ValueError, match=r"unknown class 3; .*: such as run, 7, jump"):
         class_of(3, names)
 
 
