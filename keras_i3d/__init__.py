@@ -39,6 +39,10 @@ _HOMES = {
     "ServingOptions": "serving.options",
     "predict": "serving.prediction",
     "explain": "explanation.explain",
+    "extract_features": "features.extract",
+    "FeatureSettings": "features.settings",
+    "Features": "features.files",
+    "read_features": "features.files",
 }
 
 _PARTS = ("datasets", "layers")  # whose names stay together

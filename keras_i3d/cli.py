@@ -25,6 +25,7 @@ COMMANDS = (
     "export",
     "predict",
     "explain",
+    "features",
     "models",
     "weights",
     "inflate",

@@ -6,6 +6,7 @@ KerasI3DError
 │   └── TruncatedVideo    a video with fewer frames than its container promises
 ├── DatasetError          a folder or table of videos that cannot be read as a data set
 ├── RecordError           records that are absent, damaged, or without what was asked for
+├── FeaturesFileError     a file that holds no features of a video
 ├── StorageError         a file or bucket that cannot be read, written or reached
 ├── CheckpointMismatch    a checkpoint that is not exactly the network's
 ├── WeightsUnavailable    published weights that are neither in the cache nor to be fetched
@@ -48,6 +49,10 @@ class DatasetError(KerasI3DError):
 
 class RecordError(KerasI3DError):
     """Records are absent, damaged, or lack what was asked for."""
+
+
+class FeaturesFileError(KerasI3DError):
+    """A file holds no features of a video, or is damaged."""
 
 
 class StorageError(KerasI3DError):

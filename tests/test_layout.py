@@ -39,6 +39,7 @@ ARROWS = {
     "training": {"models", "checkpoints", "clips", "records", "evaluation"},
     "finished_model": {"models", "checkpoints", "clips"},
     "evaluation": {"finished_model", "checkpoints", "clips", "records", "datasets", "figures", "quiet"},
+    "features": {"finished_model", "clips", "datasets", "models", "records", "video"},
     "serving": {"finished_model", "clips", "records", "models", "layers", "video"},
     "explanation": {"finished_model", "models", "clips", "serving", "video"},  # serving names the best classes
     "figures": set(),
@@ -46,6 +47,7 @@ ARROWS = {
     "commands": {
         *("quiet", "finished_model", "models", "datasets", "records", "clips", "training", "evaluation", "serving"),
         *("figures", "video", "checkpoints", "inflation", "explanation"),
+        *("features", "figures", "video", "checkpoints", "inflation"),
     },
     "cli": {"commands"},
     "__main__": {"cli"},

@@ -113,7 +113,7 @@ def write(task: ClipTask, on_frame: Callable[[], None] = lambda: None) -> ClipRe
     damages: list[str] = []
     frames: list[int] = []
     try:
-        with _opened(task.clip.path) as source, storage.replacing(task.records_path) as aside:
+        with opened(task.clip.path) as source, storage.replacing(task.records_path) as aside:
             with aside.open("wb") as file:
                 for pictures, example_id in _records(task, source, damages.append, on_frame):
                     tfrecord.write(file, schema.to_example(_source(task, example_id), pictures))
@@ -155,7 +155,7 @@ def _source(task: ClipTask, example_id: str) -> schema.Source:
 
 
 @contextmanager
-def _opened(path: str) -> Iterator[str | BinaryIO]:
+def opened(path: str) -> Iterator[str | BinaryIO]:
     """Give a local path as it is, and a remote video as a file of which only what is decoded is fetched."""
     if not storage.is_remote(path):
         yield path

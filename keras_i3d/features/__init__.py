@@ -1,0 +1,1 @@
+"""Videos into arrays of features, window by window."""
