@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from keras_i3d.models import copies, endpoints
 from keras_i3d.video import flow
 from keras_i3d.video.windows import Sliding
 
-_POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
+_POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 
 
 class Endpoint:
@@ -87,9 +88,10 @@ class Endpoint:
             return {stream: array.numpy() for stream, array in self._traced(given).items()}
         except tf.errors.OpError as error:
             windows = len(next(iter(views.values())))
+            is_memory = isinstance(error, tf.errors.ResourceExhaustedError)
             raise PredictionError(
-                f"the network fails on {windows} windows of {self.settings.window} frames at once "
-                f"({first_line(error)}); a smaller batch size needs less memory"
+                f"the network fails on {windows} windows of {self.settings.window} frames at once ({first_line(error)})"
+                + ("; a smaller batch size needs less memory" if is_memory else "")
             ) from error
 
     def _answers(self, views: dict[str, Any]) -> dict[str, Any]:
@@ -146,8 +148,6 @@ def _scaled(views: Any, stream: str) -> Any:
 
 def _with_window(settings: FeatureSettings, finished: FinishedModel) -> FeatureSettings:
     """Return the settings with a window that the network takes."""
-    from dataclasses import replace
-
     fixed, name = finished.window, finished.preparation.network
     window = settings.window or fixed or WINDOW
     if fixed is not None and window != fixed:

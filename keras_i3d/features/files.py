@@ -10,8 +10,8 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
+from zipfile import BadZipFile
 
 import h5py
 import numpy as np
@@ -21,6 +21,7 @@ from keras_i3d.errors import FeaturesFileError
 from keras_i3d.features.settings import H5, NPZ
 
 TIMES, MADE_WITH = "times", "made_with"
+H5_BEGIN = b"\x89HDF\r\n\x1a\n"
 CHUNK = 1 << 20  # bytes of an HDF5 chunk, or one window where that is more
 
 
@@ -174,13 +175,15 @@ def _text(stored: Any) -> str:
 def _opened(path: str | os.PathLike) -> Iterator[Mapping[str, Any]]:
     with storage.local_copy(path) as copy:
         try:
-            with _reader(copy) as file:
+            with copy.open("rb") as content, _reader(content) as file:
                 yield file
-        except (OSError, ValueError, LookupError, EOFError, AttributeError, ImportError, RuntimeError) as error:
+        except (OSError, ValueError, LookupError, EOFError, AttributeError, RuntimeError, BadZipFile) as error:
             raise FeaturesFileError(
                 f"{path}: no file of features that `keras-i3d features` writes, or a damaged one ({error})"
             ) from error
 
 
-def _reader(path: Path) -> Any:
-    return h5py.File(path) if h5py.is_hdf5(path) else np.load(path)
+def _reader(content: BinaryIO) -> Any:
+    begin = content.read(len(H5_BEGIN))
+    content.seek(0)
+    return h5py.File(content, "r") if begin == H5_BEGIN else np.load(content)

@@ -10,7 +10,7 @@ from keras_i3d.video.windows import LOOP, Sliding
 FEATURES = "features"  # the end point in front of the classifier
 MEAN, NONE = "mean", "none"
 POOLINGS = (MEAN, NONE)
-PRECISIONS = ("float32", "bfloat16", "float16")
+PRECISIONS = ("float32", "bfloat16")
 NPZ, H5 = "npz", "h5"
 FORMATS = (NPZ, H5)
 WINDOW, STRIDE, BATCH_SIZE = 64, 8, 4
@@ -30,8 +30,8 @@ class FeatureSettings:
         fill: What a window is filled up with that the video does not fill: ``"loop"`` starts it over, ``"pad"``
             repeats the last frame.
         batch_size: Windows that the network sees at once.
-        precision: What the network computes in: ``"float32"``, ``"bfloat16"`` or ``"float16"`` (the classifier stays
-            in float32).
+        precision: What the network computes in: ``"float32"``, or ``"bfloat16"`` (weights and classifier stay in
+            float32).
         file_format: ``"npz"`` or ``"h5"``.
         keep_truncated: Whether a video that ends early or is damaged is used up to there, and reported, or skipped.
 

@@ -34,6 +34,8 @@ def until(network: keras.Model, endpoint: str = FEATURES) -> keras.Model:
     Raises:
         ValueError: The network has no such end point; the message has those that it has.
     """
+    if not isinstance(endpoint, str) or endpoint in CHANNELS:  # those are the inputs
+        raise ValueError(_unknown(network, endpoint))
     if endpoint == FEATURES:
         found = split(network)[0].output
     else:
@@ -69,7 +71,7 @@ def _of_streams(network: keras.Model, endpoint: str) -> dict[str, Any]:
 
 
 def _of_whole(network: keras.Model, endpoint: str) -> Any:
-    if not isinstance(endpoint, str) or endpoint in CHANNELS or all(x.name != endpoint for x in network.layers):
+    if all(layer.name != endpoint for layer in network.layers):
         raise ValueError(_unknown(network, endpoint))
     output = network.get_layer(endpoint).output
     if isinstance(output, list | tuple | dict):

@@ -1,0 +1,50 @@
+import pytest
+
+from keras_i3d.errors import DatasetError
+from keras_i3d.features.videos import Video, find
+
+
+@pytest.fixture
+def tree(tmp_path):
+    for name in ("a/x.mp4", "a/y.AVI", "b/x.mp4", "b/.hidden.mp4", "b/notes.txt", "z.mp4"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    return tmp_path
+
+
+def names(*given) -> list[str]:
+    return [video.name for video in find(given)]
+
+
+def test_a_folder_keeps_its_tree(tree) -> None:
+    assert names(tree) == ["a/x", "a/y", "b/x", "z"]
+    assert find([tree])[0] == Video(str(tree / "a/x.mp4"), "a/x")
+
+
+def test_a_file_is_named_after_itself_whatever_its_ending(tree) -> None:
+    assert names(tree / "a/x.mp4", tree / "b/notes.txt", tree / "not_there.mp4") == ["x", "notes", "not_there"]
+
+
+def test_a_video_that_is_named_twice_counts_once(tree, monkeypatch) -> None:
+    monkeypatch.chdir(tree)
+    assert names("a", tree / "a/x.mp4", "a/x.mp4") == ["x", "y"]
+
+
+def test_two_videos_of_one_name_are_refused(tree) -> None:
+    message = r"the features of .*/a/x.mp4 and .*/b/x.mp4 would both be written as 'x'; give the folder above both"
+    for given in ((tree / "a/x.mp4", tree / "b/x.mp4"), (tree / "a", tree / "b")):
+        with pytest.raises(ValueError, match=message.replace("'x'", r"'x\S*'")):
+            find(given)
+
+
+def test_videos_that_differ_in_their_endings_keep_them(tree) -> None:
+    (tree / "a/x.avi").touch()
+    assert names(tree / "a") == ["x.avi", "x.mp4", "y"]
+
+
+def test_a_folder_without_videos_is_named(tree) -> None:
+    (tree / "empty").mkdir()
+    with pytest.raises(DatasetError, match=r"empty: no video in this folder \(\*\.3gp, "):
+        find([tree / "empty"])
+    with pytest.raises(ValueError, match="a video is wanted, or a folder of videos; got none"):
+        find([])
