@@ -25,6 +25,7 @@ from keras_i3d.features.settings import H5, NONE, FeatureSettings
 from keras_i3d.features.task import FeatureTask
 from keras_i3d.features.videos import Video, find
 from keras_i3d.run_folder import claim
+from keras_i3d.whole_file import WRITING
 
 AnyVideo = str | os.PathLike | np.ndarray
 
@@ -134,7 +135,7 @@ class _Job:
             work = self._by_cluster(scheduler) if scheduler is not None else self._here(endpoint, pace.add)
             tasks = [self._task(video, folder, endpoint) for video in missing]
             for parent in {one.path.rpartition("/")[0] for one in tasks}:
-                storage.make_folder(parent)
+                _make_clean(parent)
             for one in work(tasks):
                 report.add(one)
                 pace.end(one)
@@ -177,6 +178,14 @@ class _Job:
                 yield from crews.in_order(cluster, task.write, tasks, lost=task.lost)
 
         return work
+
+
+def _make_clean(folder: str) -> None:
+    """Make a folder, or remove from it what a killed process left: `claim` looks at the topmost alone."""
+    storage.make_folder(folder)
+    local = storage.local_path(folder)
+    for stale in local.glob(f"{WRITING}*") if local else ():
+        stale.unlink()
 
 
 def _path_of(video: Video, folder: str, endpoint: Endpoint) -> str:

@@ -1,0 +1,55 @@
+"""What workers do, in processes of this machine, which stand in for those of a cluster."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from keras_i3d.errors import ClusterError
+from keras_i3d.features import endpoints, task
+from keras_i3d.features.extract import extract_features
+from keras_i3d.features.files import read_features
+from keras_i3d.features.settings import FeatureSettings
+from keras_i3d.features.task import FeatureTask
+from keras_i3d.workers import Processes, in_order
+
+SETTINGS = FeatureSettings(window=8, stride=4)
+
+
+@pytest.fixture
+def told(small, write_video, tmp_path) -> FeatureTask:
+    video = write_video(tmp_path / "a.mp4", 20)
+    digest = task.digest(endpoints.load(small, SETTINGS))
+    return FeatureTask(str(video), str(tmp_path / "a.npz"), small, "rgb", SETTINGS, digest)
+
+
+def test_a_worker_writes_what_one_process_does(told, tmp_path) -> None:
+    broken = replace(told, video=str(tmp_path / "none.mp4"), path=str(tmp_path / "none.npz"))
+    with Processes(1) as crew:
+        first, second = in_order(crew, task.write, [told, broken], lost=task.lost)
+    assert (first.video, first.frames, first.windows, first.skipped) == (told.video, 20, 4, None)
+    assert "none.mp4" in second.skipped
+    extract_features(told.video, model=told.model, output=tmp_path / "here", settings=SETTINGS)
+    ours, here = read_features(told.path), read_features(tmp_path / "here/a.npz")
+    np.testing.assert_allclose(ours.arrays["rgb"], here.arrays["rgb"], atol=1e-5)
+    assert ours.made_with == here.made_with
+
+
+def test_a_process_loads_a_model_once(told, monkeypatch) -> None:
+    task.write(told)
+    monkeypatch.setattr(endpoints, "load", None)
+    assert task.write(told).windows == 4
+    task._endpoint.cache_clear()
+
+
+def test_a_worker_with_another_model_stops_the_work(told) -> None:
+    with pytest.raises(
+        ClusterError, match=r"best.keras: a worker finds another model there \(SHA-256 \w+, wanted is 0"
+    ):
+        task.write(replace(told, digest="0"))
+
+
+def test_a_video_that_kills_its_workers_is_skipped(told) -> None:
+    report = task.lost(told)
+    assert report.video == told.video
+    assert "every process that read it died" in report.skipped
