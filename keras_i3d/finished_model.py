@@ -19,6 +19,7 @@ from keras_i3d.errors import ModelFileError
 from keras_i3d.models import networks
 from keras_i3d.models.i3d import I3D, SIZE
 from keras_i3d.models.saved import load_model
+from keras_i3d.models.two_stream_i3d import TwoStreamI3D
 from keras_i3d.protocol import FPS, Protocol, short_side_for
 
 
@@ -101,13 +102,18 @@ def load(model: str | os.PathLike, *, modality: str = "rgb") -> FinishedModel:
     Args:
         model: A ``.keras`` file with ``labels.txt`` and ``preparation.json`` beside it, or a name of published
             weights, such as ``"kinetics"``.
-        modality: Stream of published weights; a file knows its own.
+        modality: Stream of published weights, or ``"both"``; a file knows its own.
 
     Raises:
         ModelFileError: It is none of these, or the class names do not fit the network.
         WeightsUnavailable: Published weights can be neither found nor fetched.
+        ValueError: The weights are not published for the modality.
     """
     if is_published(model):
+        if modality == streams.BOTH:
+            for stream in streams.CHANNELS:
+                catalogue.row(str(model), stream)  # a stream that is not published is said before one is fetched
+            return joined(*(load(model, modality=stream) for stream in streams.CHANNELS))
         row = catalogue.row(str(model), modality)
         network = I3D(weights=row.name, modality=modality, input_shape=(None, SIZE, SIZE, streams.channels(modality)))
         preparation = Preparation(modality, FPS, short_side_for(SIZE), SIZE)
@@ -133,6 +139,23 @@ def load(model: str | os.PathLike, *, modality: str = "rgb") -> FinishedModel:
             f"{preparation.modality} of {preparation.size}x{preparation.size}"
         )
     return FinishedModel(network, _class_names(path, classes), preparation)
+
+
+def joined(rgb: FinishedModel, flow: FinishedModel) -> FinishedModel:
+    """Return two finished I3Ds, one of each stream, as the two-stream network that adds their logits.
+
+    Raises:
+        ModelFileError: They are not of the same classes and size.
+    """
+    if rgb.class_names != flow.class_names or rgb.preparation.size != flow.preparation.size:
+        raise ModelFileError("two streams that are joined must have the same classes and the same size of input")
+    size = rgb.preparation.size
+    network = TwoStreamI3D(weights=None, input_shape=(None, size, size), classes=len(rgb.class_names))
+    for stream, finished in (("rgb", rgb), ("flow", flow)):
+        network.get_layer(f"{stream}_stream").set_weights(finished.network.get_weights())
+    return FinishedModel(
+        network, rgb.class_names, replace(rgb.preparation, modality=streams.BOTH, network="two_stream_i3d")
+    )
 
 
 def _checked_network(path: Path, network: keras.Model) -> tuple[int, int, str]:

@@ -4,7 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import keras
+import numpy as np
 import pytest
+from finished_models import paper_model
 
 from keras_i3d import finished_model
 from keras_i3d.clips.preparation import Preparation
@@ -161,3 +163,23 @@ def test_published_weights_are_told_by_name() -> None:
     assert not finished_model.is_published("imagenet")  # a start, not a finished model
     with pytest.raises(ValueError, match="weights 'kinetics600' exist for rgb only, got modality 'flow'"):
         finished_model.load("kinetics600", modality="flow")
+
+
+def test_both_published_streams_are_wanted_for_both() -> None:
+    with pytest.raises(ValueError, match="weights 'kinetics600' exist for rgb only, got modality 'flow'"):
+        finished_model.load("kinetics600", modality="both")
+
+
+def test_joined_streams_are_the_two_stream_network(noise) -> None:
+    rgb, flow = (paper_model("i3d", modality=modality) for modality in ("rgb", "flow"))
+    both = finished_model.joined(rgb, flow)
+    assert (both.preparation.modality, both.preparation.network, both.class_names) == (
+        "both",
+        "two_stream_i3d",
+        rgb.class_names,
+    )
+    clips = {"rgb": noise(1, 9, 32, 32, 3), "flow": noise(1, 9, 32, 32, 2)}
+    summed = sum(model.logits_network()(clips[name]) for name, model in (("rgb", rgb), ("flow", flow)))
+    np.testing.assert_allclose(both.logits_network()(clips), summed, rtol=1e-5, atol=1e-6)
+    with pytest.raises(ModelFileError, match="must have the same classes and the same size of input"):
+        finished_model.joined(rgb, replace(flow, preparation=replace(flow.preparation, size=48)))
