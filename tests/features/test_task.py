@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from dask_clusters import dask_cluster
 
 from keras_i3d.errors import ClusterError
 from keras_i3d.features import endpoints, task
@@ -23,6 +24,7 @@ def told(small, write_video, tmp_path) -> FeatureTask:
     return FeatureTask(str(video), str(tmp_path / "a.npz"), small, "rgb", SETTINGS, digest)
 
 
+@pytest.mark.slow
 def test_a_worker_writes_what_one_process_does(told, tmp_path) -> None:
     broken = replace(told, video=str(tmp_path / "none.mp4"), path=str(tmp_path / "none.npz"))
     with Processes(1) as crew:
@@ -33,6 +35,21 @@ def test_a_worker_writes_what_one_process_does(told, tmp_path) -> None:
     ours, here = read_features(told.path), read_features(tmp_path / "here/a.npz")
     np.testing.assert_allclose(ours.arrays["rgb"], here.arrays["rgb"], atol=1e-5)
     assert ours.made_with == here.made_with
+
+
+def test_a_dask_cluster_writes_what_one_process_does(small, write_video, tmp_path) -> None:
+    for seed in range(3):
+        write_video(tmp_path / "videos/a" / f"{seed}.mp4", 12 + 4 * seed, seed=seed)
+    (tmp_path / "videos/bad.mp4").write_bytes(b"no video")
+    call = {"videos": tmp_path / "videos", "model": small, "settings": SETTINGS}
+    here = extract_features(**call, output=tmp_path / "here")
+    with dask_cluster(tmp_path, 2) as (address, _):
+        there = extract_features(**call, output=tmp_path / "there", scheduler=address)
+    assert (there.written, there.windows, there.skipped) == (3, 9, here.skipped)
+    for seed in range(3):
+        one, other = (read_features(tmp_path / name / f"a/{seed}.npz") for name in ("here", "there"))
+        np.testing.assert_allclose(one.arrays["rgb"], other.arrays["rgb"], atol=1e-5)
+        assert one.made_with == other.made_with
 
 
 def test_a_process_loads_a_model_once(told, monkeypatch) -> None:

@@ -2,13 +2,13 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from dask_clusters import dask_cluster, wait_for
 from written_records import contents, with_bad
 
 from keras_i3d.datasets.dataset import VideoDataset
@@ -118,42 +118,8 @@ def files(folder: Path) -> dict[str, bytes]:
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[tuple[str, list[subprocess.Popen]]]:
     """Return the address of a Dask scheduler on loopback, and its three workers."""
-    pytest.importorskip("distributed", reason="the extra dask is not installed")
-    dask, quiet = [sys.executable, "-m", "dask"], {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    file = tmp_path / "scheduler.json"
-    command = ["scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(file)]
-    scheduler = subprocess.Popen([*dask, *command], **quiet)
-    try:
-        wait_for(file.is_file)
-        address = json.loads(file.read_text())["address"]
-        worker = [
-            "worker",
-            address,
-            "--nthreads",
-            "1",
-            "--no-nanny",
-            "--no-dashboard",
-            "--local-directory",
-            str(tmp_path),
-        ]
-        workers = [subprocess.Popen([*dask, *worker], **quiet) for _ in range(3)]
-        try:
-            yield address, workers
-        finally:
-            for process in workers:
-                process.kill()
-                process.wait()
-    finally:
-        scheduler.kill()
-        scheduler.wait()
-
-
-def wait_for(condition) -> None:
-    for _ in range(600):
-        if condition():
-            return
-        time.sleep(0.1)
-    raise AssertionError("it did not happen within a minute")
+    with dask_cluster(tmp_path, 3) as started:
+        yield started
 
 
 def test_a_dask_cluster_that_loses_a_worker_writes_the_same(
