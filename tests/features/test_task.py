@@ -42,8 +42,8 @@ def test_a_dask_cluster_writes_what_one_process_does(small, write_video, tmp_pat
         write_video(tmp_path / "videos/a" / f"{seed}.mp4", 12 + 4 * seed, seed=seed)
     (tmp_path / "videos/bad.mp4").write_bytes(b"no video")
     call = {"videos": tmp_path / "videos", "model": small, "settings": SETTINGS}
-    here = extract_features(**call, output=tmp_path / "here")
     with dask_cluster(tmp_path, 2) as (address, _):
+        here = extract_features(**call, output=tmp_path / "here")
         there = extract_features(**call, output=tmp_path / "there", scheduler=address)
     assert (there.written, there.windows, there.skipped) == (3, 9, here.skipped)
     for seed in range(3):
