@@ -46,8 +46,7 @@ ARROWS = {
     "quiet": set(),
     "commands": {
         *("quiet", "finished_model", "models", "datasets", "records", "clips", "training", "evaluation", "serving"),
-        *("figures", "video", "checkpoints", "inflation", "explanation"),
-        *("features", "figures", "video", "checkpoints", "inflation"),
+        *("figures", "video", "checkpoints", "inflation", "explanation", "features"),
     },
     "cli": {"commands"},
     "__main__": {"cli"},
