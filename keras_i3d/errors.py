@@ -11,6 +11,7 @@ KerasI3DError
 ├── CheckpointMismatch    a checkpoint that is not exactly the network's
 ├── WeightsUnavailable    published weights that are neither in the cache nor to be fetched
 ├── ModelFileError        a file or folder that is no model of this package
+├── StatisticsError       a file of a video set's saved statistics that is absent, damaged or something else
 ├── PredictionError       a model that refuses a clip, or fails on it
 ├── ServerError           a server that cannot be reached, has no such model, or refuses a request
 ├── TrainingError         a training run that cannot go on
@@ -69,6 +70,10 @@ class WeightsUnavailable(KerasI3DError):
 
 class ModelFileError(KerasI3DError):
     """A file or folder is no model that this package can use."""
+
+
+class StatisticsError(KerasI3DError):
+    """A file of a video set's saved statistics is absent, damaged, or something else."""
 
 
 class PredictionError(KerasI3DError):

@@ -42,11 +42,13 @@ ARROWS = {
     "features": {"finished_model", "clips", "datasets", "models", "records", "video"},
     "serving": {"finished_model", "clips", "records", "models", "layers", "video"},
     "explanation": {"finished_model", "models", "clips", "serving", "video"},  # serving names the best classes
+    "fvd": {"finished_model", "models", "datasets", "video"},
     "figures": set(),
     "quiet": set(),
     "commands": {
         *("quiet", "finished_model", "models", "datasets", "records", "clips", "training", "evaluation", "serving"),
         *("figures", "video", "checkpoints", "inflation", "explanation", "features"),
+        *("figures", "video", "checkpoints", "inflation", "fvd"),
     },
     "cli": {"commands"},
     "__main__": {"cli"},
