@@ -43,6 +43,10 @@ _HOMES = {
     "FeatureSettings": "features.settings",
     "Features": "features.files",
     "read_features": "features.files",
+    "frechet_video_distance": "fvd.measure",
+    "video_statistics": "fvd.seeing",
+    "VideoStatistics": "fvd.statistics",
+    "FvdOptions": "fvd.options",
 }
 
 _PARTS = ("datasets", "layers")  # whose names stay together
