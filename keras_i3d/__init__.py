@@ -47,6 +47,7 @@ _HOMES = {
     "video_statistics": "fvd.seeing",
     "VideoStatistics": "fvd.statistics",
     "FvdOptions": "fvd.options",
+    "FrechetVideoDistance": "fvd.metric",
 }
 
 _PARTS = ("datasets", "layers")  # whose names stay together
