@@ -26,6 +26,7 @@ COMMANDS = (
     "predict",
     "explain",
     "features",
+    "fvd",
     "models",
     "weights",
     "inflate",
