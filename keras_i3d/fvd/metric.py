@@ -26,7 +26,7 @@ class FrechetVideoDistance(keras.metrics.Metric):
     et al. 1979 do, so that it does not matter how the videos come in batches.
 
     In ``model.compile(metrics=[...])`` the model's outputs are the generated videos and the targets the real ones. XLA
-    leaves out checks of values and lengths: compile with ``jit_compile=False``.
+    leaves out checks of values and lengths: there the result is NaN where it would be an error elsewhere.
 
     Args:
         model: As in `keras_i3d.frechet_video_distance`.
@@ -87,8 +87,7 @@ class FrechetVideoDistance(keras.metrics.Metric):
         cross = tf.reduce_sum(tf.linalg.svd(tf.matmul(root, other_root, transpose_b=True), compute_uv=False))
         distance = tf.reduce_sum(tf.square(mean - other_mean)) + traces - 2 * cross
         distance = tf.where(distance > ROUNDING * self._network.width * traces, distance, 0.0)
-        counts = [self._sets[which]["count"].value for which in SETS]
-        return tf.where(tf.minimum(*counts) >= 2, distance, np.nan)
+        return tf.where(tf.reduce_all([self._is_sound(which) for which in SETS]), distance, np.nan)
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments.
@@ -116,11 +115,11 @@ class FrechetVideoDistance(keras.metrics.Metric):
             raise ValueError(f"{which}: videos must be uint8 or float with value_range, got {videos.dtype.name}")
         scaled = videos if videos.dtype == tf.uint8 else self._scaled(which, videos)
         shape, size = tf.shape(videos), self._network.size
-        with tf.control_dependencies([self._check_frames(which, shape[1])]):
-            pictures = clips.resized(tf.reshape(scaled, tf.concat([[-1], shape[2:]], 0)), size)
+        pictures = clips.resized(tf.reshape(scaled, tf.concat([[-1], shape[2:]], 0)), size)
         batch = tf.reshape(pictures, (shape[0], shape[1], size, size, 3))
         batch = tf.ensure_shape(batch, (videos.shape[0], videos.shape[1], size, size, 3))
-        return tf.cast(self._network.vectors(batch), tf.float64)
+        vectors = tf.cast(self._network.vectors(batch), tf.float64)
+        return self._of_equal_length(which, vectors, tf.cast(shape[1], tf.float64))
 
     def _scaled(self, which: str, videos: Any) -> Any:
         """Return floats of the stated range on the scale 0 to 255, behind a check that they are within it."""
@@ -129,20 +128,24 @@ class FrechetVideoDistance(keras.metrics.Metric):
             raise ValueError(f"{which}: float videos may mean any range; state value_range, one of {known}")
         low, high = self._range
         videos, slack = tf.cast(videos, tf.float32), clips.SLACK * (high - low)
-        within = tf.reduce_all((videos >= low - slack) & (videos <= high + slack))  # NaN is not
+        inside = (videos >= low - slack) & (videos <= high + slack)  # NaN is not
         message = f"{which}: values outside of the stated range {low} to {high}, or NaN; lowest and highest are"
-        check = tf.debugging.Assert(within, [message, tf.reduce_min(videos), tf.reduce_max(videos)])
-        with tf.control_dependencies([check] if check is not None else []):
-            return (tf.clip_by_value(videos, low, high) - low) * (255 / (high - low))
+        found = [message, tf.reduce_min(videos), tf.reduce_max(videos)]
+        with tf.control_dependencies(_assertion(tf.reduce_all(inside), found)):
+            return tf.where(inside, (tf.clip_by_value(videos, low, high) - low) * (255 / (high - low)), np.nan)
 
-    def _check_frames(self, which: str, frames: Any) -> Any:
-        """Check that all videos have as many frames as the first; it is noted by the first."""
-        frames = tf.cast(frames, tf.float64)
+    def _of_equal_length(self, which: str, vectors: Any, frames: Any) -> Any:
+        """Return vectors behind a check that their videos have as many frames as the first, which notes how many."""
         known = tf.where(self._frames.value > 0, self._frames.value, frames)
         self._frames.assign(known)
         message = f"{which}: videos of another number of frames than those before them; these and those have"
-        check = tf.debugging.Assert(tf.equal(frames, known), [message, frames, known])
-        return tf.no_op() if check is None else check
+        with tf.control_dependencies(_assertion(tf.equal(frames, known), [message, frames, known])):
+            return tf.where(tf.equal(frames, known), vectors, np.nan)
+
+    def _is_sound(self, which: str) -> Any:
+        """Tell whether a set has enough videos, and nothing but numbers."""
+        state = self._sets[which]
+        return (state["count"].value >= 2) & tf.reduce_all(tf.math.is_finite(state["scatter"].value))
 
     def _add(self, which: str, vectors: Any) -> None:
         state = self._sets[which]
@@ -158,7 +161,14 @@ class FrechetVideoDistance(keras.metrics.Metric):
     def _gaussian(self, which: str) -> tuple[Any, Any]:
         """Return the mean (d,) and the factor (d, d), as `keras_i3d.fvd.distance.factor` makes it."""
         state = self._sets[which]
-        values, vectors = tf.linalg.eigh(state["scatter"].value / tf.maximum(state["count"].value - 1, 1.0))
+        scatter = tf.where(self._is_sound(which), state["scatter"].value, 0.0)  # eigh fails on what are no numbers
+        values, vectors = tf.linalg.eigh(scatter / tf.maximum(state["count"].value - 1, 1.0))
         floor = self._network.width * np.finfo(np.float64).eps * tf.maximum(values[-1], 0.0)
         roots = tf.sqrt(tf.where(values > floor, values, 0.0))
         return state["mean"].value, roots[:, tf.newaxis] * tf.transpose(vectors)
+
+
+def _assertion(condition: Any, found: list[Any]) -> list[Any]:
+    """Return what a graph has to wait for, so that a condition holds; nothing eagerly, where it raises at once."""
+    check = tf.debugging.Assert(condition, found)
+    return [] if check is None else [check]

@@ -70,6 +70,28 @@ def test_it_is_a_metric_of_evaluate(network, expected) -> None:
     assert result["frechet_video_distance"] == pytest.approx(found.distance, rel=1e-5)
 
 
+def test_under_xla_which_leaves_out_checks_a_wrong_set_gives_no_number(network, expected) -> None:
+    metric = FrechetVideoDistance(network, value_range=(0, 1))
+
+    step = tf.function(metric.update_state, jit_compile=True)
+    real, generated = REAL / np.float32(255), GENERATED / np.float32(255)
+    step(real, generated)
+    assert float(metric.result()) == pytest.approx(expected, rel=1e-4)  # XLA sums in another order
+    step(real, generated[:, :9])
+    assert np.isnan(float(metric.result()))
+    metric.reset_state()
+    step(real * 2, generated)
+    assert np.isnan(float(metric.result()))
+
+
+def test_a_network_without_numbers_gives_none() -> None:
+    broken = video_network()
+    broken.trainable_variables[-1].assign(np.full(5, np.nan))
+    metric = FrechetVideoDistance(broken)
+    metric.update_state(REAL, GENERATED)
+    assert np.isnan(float(metric.result()))
+
+
 @pytest.mark.parametrize(
     ("real", "value_range", "message"),
     [
