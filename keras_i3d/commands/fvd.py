@@ -28,7 +28,7 @@ from keras_i3d.extras import import_extra
 from keras_i3d.fvd import interval, measure
 from keras_i3d.fvd.options import BATCH_SIZE, WHAT_TO_DO, FvdOptions
 from keras_i3d.fvd.statistics import VideoStatistics, checked_path
-from keras_i3d.fvd.videos import VideoSetWarning
+from keras_i3d.fvd.videos import VideoSetWarning, open_set
 
 if TYPE_CHECKING:
     from keras_i3d.fvd.measure import VideoDistance
@@ -107,30 +107,29 @@ def _statistics(arguments: argparse.Namespace, options: FvdOptions) -> list[Vide
     """Return the statistics of both sets, from files or from looking at the videos."""
     asked = {"endpoint": arguments.endpoint, "frames": arguments.frames}
     found = {name: measure.opened_statistics(getattr(arguments, name), **asked) for name in SETS}
-    unseen = [name for name, statistics in found.items() if statistics is None]
-    if unseen:
+    sets = {
+        name: open_set(getattr(arguments, name), name=name, fps=options.fps)
+        for name, statistics in found.items()
+        if statistics is None
+    }
+    if sets:
         import_extra("av")
         quiet.import_tensorflow()
         from keras_i3d.fvd import seeing
 
         network = seeing.opened_network(arguments.model, arguments.endpoint)
-    for name in unseen:
+    for name, opened in sets.items():
         like = next((statistics.making for statistics in found.values() if statistics is not None), None)
-        with progress.bar(f"{name} videos") as bar:
-
-            def count(total: int | None, bar: progress.Bar = bar) -> None:
-                if total is not None:
-                    bar.set_total(total)
-                bar.advance()
-
+        with progress.bar(f"{name} videos", opened.count) as bar:
             found[name] = seeing.video_statistics(
-                getattr(arguments, name),
+                opened,
                 model=network,
                 value_range=arguments.range,
                 frames=arguments.frames,
                 options=options,
+                name=getattr(arguments, name),
                 like=like,
-                on_video=count,
+                on_video=bar.advance,
             )
     return list(found.values())
 

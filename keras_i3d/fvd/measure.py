@@ -16,7 +16,7 @@ from keras_i3d.fvd import interval as resampling
 from keras_i3d.fvd.distance import frechet_distance
 from keras_i3d.fvd.options import FvdOptions
 from keras_i3d.fvd.statistics import Making, VideoStatistics, check_comparable
-from keras_i3d.fvd.videos import VideoSetWarning
+from keras_i3d.fvd.videos import VideoSetWarning, open_set
 
 if TYPE_CHECKING:
     import keras
@@ -106,19 +106,21 @@ def frechet_video_distance(
             videos of different sizes; values that look like another range than the stated one.
     """
     resampling.check(resamples, options.level)
-    found: list[VideoStatistics] = []
-    for name, source in (("real", real), ("generated", generated)):
-        known = opened_statistics(source, endpoint=endpoint, frames=frames)
-        if known is None:
-            from keras_i3d.fvd import seeing
+    sets = [
+        opened_statistics(source, endpoint=endpoint, frames=frames) or open_set(source, name=name, fps=options.fps)
+        for name, source in (("real", real), ("generated", generated))
+    ]  # both, so that what is wrong with either is told before a network is loaded
+    for index, name in enumerate(("real", "generated")):
+        if isinstance(sets[index], VideoStatistics):
+            continue
+        from keras_i3d.fvd import seeing
 
-            model = seeing.opened_network(model, endpoint)
-            like = found[0].making if found else None
-            known = seeing.video_statistics(
-                source, model=model, value_range=value_range, frames=frames, options=options, name=name, like=like
-            )
-        found.append(known)
-    return distance_between(*found, resamples=resamples, level=options.level, seed=options.seed)
+        model = seeing.opened_network(model, endpoint)
+        like = next((one.making for one in sets if isinstance(one, VideoStatistics)), None)
+        sets[index] = seeing.video_statistics(
+            sets[index], model=model, value_range=value_range, frames=frames, options=options, name=name, like=like
+        )
+    return distance_between(*sets, resamples=resamples, level=options.level, seed=options.seed)
 
 
 def opened_statistics(source: Any, *, endpoint: str, frames: int | None) -> VideoStatistics | None:

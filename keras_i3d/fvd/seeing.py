@@ -30,7 +30,7 @@ def video_statistics(
     options: FvdOptions = FvdOptions(),  # noqa: B008  (frozen)
     name: str = "videos",
     like: Making | None = None,
-    on_video: Callable[[int | None], None] = lambda count: None,
+    on_video: Callable[[], None] = lambda: None,
 ) -> VideoStatistics:
     """Return the statistics of a set of videos, to be compared with others now or, saved, later.
 
@@ -42,7 +42,7 @@ def video_statistics(
         options: As there.
         name: What messages call a set that has no path.
         like: How the set was made that this one is to be compared with; a difference is then told at the first video.
-        on_video: Called with the number of videos, where that is known, after each.
+        on_video: Called after each video.
 
     Raises:
         ValueError, DatasetError, VideoError, ModelFileError, WeightsUnavailable, PredictionError: As there.
@@ -60,7 +60,7 @@ def video_statistics(
 
     looking = _Looking(network, options.batch_size, source.fps, like)
     for video, outcome in clips.ahead(prepare, source.videos, options.threads or min(cores(), MOST_THREADS)):
-        on_video(source.count)
+        on_video()
         if isinstance(outcome, Exception):
             looking.gathering.skip(video.name, _reason(outcome, options))
         else:

@@ -61,7 +61,7 @@ def open_set(source: Any, *, name: str, fps: float | None = None) -> VideoSet:
     Args:
         source: A folder, which is searched for video files; an ``.npy`` file or an array (videos, time, height, width,
             3); paths of video files; or what yields arrays, each one video (time, height, width, 3) or a batch of
-            them.
+            them. A set that is open already is returned.
         name: What messages call the set.
         fps: Frames per second that files are brought to; None keeps their own frames.
 
@@ -69,6 +69,8 @@ def open_set(source: Any, *, name: str, fps: float | None = None) -> VideoSet:
         ValueError: It is none of these.
         DatasetError: A folder or file cannot be read, or holds no video.
     """
+    if isinstance(source, VideoSet):
+        return source
     if isinstance(source, str | os.PathLike):
         return _at(source, fps)
     if hasattr(source, "shape") and hasattr(source, "dtype"):

@@ -134,9 +134,11 @@ def test_wrong_usage_is_one_line_before_anything_is_loaded(arguments, code: int,
     assert capsys.readouterr().err == f"keras-i3d fvd: {message}\n"
 
 
-def test_a_folder_without_videos_is_one_line(model, tmp_path, capsys) -> None:
-    assert fvd(tmp_path, tmp_path, "--model", model) == 1
-    assert capsys.readouterr().err.splitlines()[-1].startswith(f"keras-i3d fvd: {tmp_path}: no video in it")
+def test_a_folder_without_videos_is_one_line_before_a_network_is_loaded(sets, tmp_path, capsys) -> None:
+    (tmp_path / "empty").mkdir()
+    assert fvd(sets[0], tmp_path / "empty", "--model", "absent.keras") == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and error.startswith(f"keras-i3d fvd: {tmp_path / 'empty'}: no video in it")
 
 
 def test_a_network_of_flow_is_one_line(flow_model, sets, capsys) -> None:

@@ -200,9 +200,9 @@ def test_floats_taken_for_another_range_are_warned_of(network) -> None:
         assert any(text in one for one in found.warnings)
 
 
-def test_a_folder_that_is_none_is_an_error(network, tmp_path) -> None:
+def test_either_set_that_is_none_is_told_before_a_network_is_loaded(tmp_path) -> None:
     with pytest.raises(DatasetError, match="no video in it"):
-        frechet_video_distance(tmp_path, tmp_path, model=network)
+        frechet_video_distance(REAL, tmp_path, model="absent.keras")
 
 
 def test_zeros_against_ones_are_as_far_as_others_publish(tmp_path, monkeypatch) -> None:

@@ -64,11 +64,10 @@ def test_batches_and_threads_change_nothing_but_rounding(network, options) -> No
     np.testing.assert_allclose(found, usual, rtol=1e-4, atol=1e-5 * np.abs(usual).max())
 
 
-def test_each_video_is_told_with_their_number(network) -> None:
+def test_each_video_is_told(network) -> None:
     told = []
-    video_statistics(moving_clips(3), model=network, on_video=told.append)
-    video_statistics(iter(moving_clips(3)), model=network, on_video=told.append)
-    assert told == [3, 3, 3, None, None, None]
+    video_statistics(moving_clips(3), model=network, on_video=lambda: told.append(1))
+    assert len(told) == 3
 
 
 def test_a_video_that_is_damaged_in_the_middle_is_an_error_or_left_out(network, folder) -> None:
@@ -112,7 +111,7 @@ def test_a_difference_to_the_other_set_is_told_at_the_first_video(network) -> No
     longer = moving_clips(50, frames=12)
     message = "cannot be compared with the other set, they differ in: frames 10 and 12 (frames=10 takes the first"
     with pytest.raises(ValueError, match=re.escape(message)):
-        video_statistics(longer, model=network, like=real.making, on_video=told.append)
+        video_statistics(longer, model=network, like=real.making, on_video=lambda: told.append(1))
     assert len(told) == 1
 
 

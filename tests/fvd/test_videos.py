@@ -67,6 +67,11 @@ def test_an_array_in_memory_on_the_disk_and_in_batches_is_the_same_videos(tmp_pa
     assert read[4].name == "real[4]"
 
 
+def test_an_open_set_stays_as_it_is(folder: Path) -> None:
+    found = videos.open_set(folder, name="real")
+    assert videos.open_set(found, name="real") is found
+
+
 def test_a_tf_dataset_is_a_set() -> None:
     import tensorflow as tf
 
