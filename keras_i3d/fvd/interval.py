@@ -1,10 +1,10 @@
 """How much a Fréchet distance would be another one with other videos: an interval by random halves of the sets.
 
 The Fréchet distance of samples is biased upwards, the more the fewer videos there are. The usual bootstrap draws videos
-with repetition, which adds that bias once more: its percentile interval mostly lies above the number it is for. Here
-each draw is half of either set without repetition. Halves of n videos scatter around the whole as the whole scatters
-around all videos of its kind (1 / (n/2) - 1 / n = 1 / n; Shao & Wu 1989: the jackknife with half of them deleted), so
-the draws give the spread, and the number itself the place:
+with repetition, which adds that bias once more: where it is no small part of the distance, the percentile interval lies
+above the number it is for. Here each draw is half of either set without repetition. Halves of n videos scatter around
+the whole as the whole scatters around all videos of its kind (1 / (n/2) - 1 / n = 1 / n; Shao & Wu 1989: the jackknife
+with half of them deleted), so the draws give the spread, and the number itself the place:
 
     distance + (quantiles of the draws - mean of the draws)
 
