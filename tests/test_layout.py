@@ -47,8 +47,7 @@ ARROWS = {
     "quiet": set(),
     "commands": {
         *("quiet", "finished_model", "models", "datasets", "records", "clips", "training", "evaluation", "serving"),
-        *("figures", "video", "checkpoints", "inflation", "explanation", "features"),
-        *("figures", "video", "checkpoints", "inflation", "fvd"),
+        *("figures", "video", "checkpoints", "inflation", "explanation", "features", "fvd"),
     },
     "cli": {"commands"},
     "__main__": {"cli"},
