@@ -41,7 +41,7 @@ from keras_i3d.video.container import (
     name_of,
     open_video,
 )
-from keras_i3d.video.timing import Clock, exact, resampled
+from keras_i3d.video.timing import MICROSECONDS, Clock, exact, resampled
 from keras_i3d.video.wholeness import Tally, check_whole
 
 __all__ = ["FPS", "SHORT_SIDE", "Limits", "iterate_frames", "read_frames"]
@@ -138,6 +138,19 @@ def iterate_frames(
         stretch = f" between {start_s:g} s and {'its end' if end_s is None else f'{end_s:g} s'}"
         within = stretch if start_s or end_s is not None else ""
         raise damage.error or VideoError(f"{name_of(source)}: no video frame{within}")
+
+
+def expected_frames(source: Source, *, fps: float = FPS) -> int | None:
+    """Return about how many frames a video has at a rate, by what its container says of its length.
+
+    None where it says nothing, or cannot be opened: whoever decodes it will say why.
+    """
+    try:
+        with open_video(source, Limits(), None) as video:
+            microseconds = video.container.duration or 0
+    except VideoError:
+        return None
+    return max(1, round(microseconds / MICROSECONDS * fps)) if microseconds > 0 else None
 
 
 class _Damage:
@@ -250,7 +263,7 @@ class _Painter:
         return np.ascontiguousarray(np.rot90(array[:, ::-1] if mirrored else array, quarters))
 
     def _scale(self, frame: Any) -> Any:
-        self._size = self._size or _resized(frame.width, frame.height, self._short_side)
+        self._size = self._size or scaled_size(frame.width, frame.height, self._short_side)
         (width, height), limits, name = self._size, self._video.limits, self._video.name
         if width * height > limits.pixels:
             raise limits.exceeded(name, "pixels", f"{frame.width}x{frame.height} would be made {width}x{height}")
@@ -264,7 +277,7 @@ class _Painter:
             ) from error
 
 
-def _resized(width: int, height: int, short_side: int | None) -> tuple[int, int]:
+def scaled_size(width: int, height: int, short_side: int | None) -> tuple[int, int]:
     """Return (width, height) with the given short side, the other rounded to the nearest pixel."""
     if short_side is None:
         return width, height

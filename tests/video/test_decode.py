@@ -11,7 +11,7 @@ import pytest
 from numbered_videos import cut, indices, numbered, write_at
 
 from keras_i3d.errors import MissingDependency, TruncatedVideo, VideoError
-from keras_i3d.video.decode import iterate_frames, read_frames
+from keras_i3d.video.decode import expected_frames, iterate_frames, read_frames
 from keras_i3d.video.encode import write_video
 
 
@@ -254,3 +254,13 @@ def test_real_clips_have_their_length_at_25_fps(
 ) -> None:
     shapes = [frame.shape for frame in iterate_frames(shared_videos / name)]
     assert shapes == [(height, width, 3)] * count
+
+
+def test_frames_are_expected_by_what_the_container_says(tmp_path: Path) -> None:
+    path = write_at(tmp_path / "a.mp4", "libx264", range(0, 2000, 40))
+    assert expected_frames(path) == len(read_frames(path, short_side=None)) == 50
+    assert expected_frames(path, fps=5) == 10  # about: the tick at the end takes the last frame too
+    assert len(read_frames(path, fps=5, short_side=None)) == 11
+    (tmp_path / "none.mp4").write_bytes(b"x" * 999)
+    assert expected_frames(tmp_path / "none.mp4") is None
+    assert expected_frames(tmp_path / "absent.mp4") is None
