@@ -6,6 +6,7 @@ a dark page the blue gives way to the same palette's sky blue and the others are
 
 import html
 import math
+import re
 import unicodedata
 
 INK = "#1c2127"
@@ -64,6 +65,14 @@ def duration(duration_s: float) -> str:
     return f"{seconds // 3600} h {seconds % 3600 // 60} min"
 
 
+def clock(time_s: float, *, digits: int = 0) -> str:
+    """Write a time in a video as m:ss, from an hour on as h:mm:ss, with so many digits of a second behind it."""
+    units = round(time_s * 10**digits)
+    minutes, rest = divmod(units, 60 * 10**digits)
+    seconds = f"{rest / 10**digits:0{3 + digits if digits else 2}.{digits}f}"
+    return f"{minutes}:{seconds}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02}:{seconds}"
+
+
 def stylesheet() -> str:
     """Write the page's CSS, light and dark."""
     light = "".join(f"--run-{index}:{colour};" for index, colour in enumerate(_RUN_COLOURS))
@@ -73,6 +82,20 @@ def stylesheet() -> str:
         f":root{{color-scheme:light dark;{_LIGHT}{light}}}\n"
         f"@media (prefers-color-scheme:dark){{:root{{{_DARK}{dark}}}}}\n{runs}{_RULES}"
     )
+
+
+def drawing_on_dark() -> str:
+    """Write the CSS of a drawing that is a file of its own, for viewers whose ground is dark.
+
+    The colours are written out, since programs that turn a drawing into pixels know no variables.
+    """
+    dark = dict(pair.split(":") for pair in _DARK.strip(";").replace("--", "").split(";"))
+    rules = [line.removeprefix("svg ") for line in _RULES.splitlines() if line.startswith("svg ")]
+    plain = [re.sub(r"var\(--([a-z-]+)\)", lambda found: dark[found[1]], rule) for rule in rules if "--run" not in rule]
+    for rule in (rule for rule in rules if "--run" in rule):
+        for index, colour in enumerate(_RUN_COLOURS_ON_DARK):
+            plain.append(f".run-{index}{rule.replace('var(--run)', colour)}")
+    return f"@media (prefers-color-scheme:dark){{{''.join(plain)}}}"
 
 
 _LIGHT = (
@@ -165,6 +188,9 @@ svg .on-heat{fill:var(--on-heat)}
 svg .mark{stroke:var(--ink)}
 svg .line{stroke:var(--run)}
 svg .dot{fill:var(--run)}
+svg .ring{stroke:var(--run)}
+svg .ground{fill:var(--card)}
+svg .track{fill:var(--track)}
 pre{margin:.75rem 0 0;max-height:26rem;overflow:auto;font:.85rem/1.45 ui-monospace,monospace}
 dl{display:grid;
  grid-template-columns:minmax(7rem,max-content) 1fr;gap:.3rem 1.5rem;margin:.75rem 0 0;font-size:.92rem}
