@@ -48,6 +48,8 @@ _HOMES = {
     "VideoStatistics": "fvd.statistics",
     "FvdOptions": "fvd.options",
     "FrechetVideoDistance": "fvd.metric",
+    "predict_stream": "serving.stream",
+    "timeline": "serving.timeline",
 }
 
 _PARTS = ("datasets", "layers")  # whose names stay together

@@ -43,6 +43,7 @@ ARROWS = {
     "serving": {"finished_model", "clips", "records", "models", "layers", "video"},
     "explanation": {"finished_model", "models", "clips", "serving", "video"},  # serving names the best classes
     "fvd": {"finished_model", "models", "datasets", "video"},
+    "serving": {"finished_model", "clips", "records", "models", "layers", "video", "figures"},
     "figures": set(),
     "quiet": set(),
     "commands": {

@@ -9,10 +9,10 @@ from __future__ import annotations
 import itertools
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -27,6 +27,7 @@ from keras_i3d.workers import cores
 TOP = 5
 PATIENCE = 3  # videos
 SERVED_AS = "i3d"  # the model's name, where the server was told no other
+Result = TypeVar("Result")
 
 
 class Answering(Protocol):
@@ -214,6 +215,34 @@ def predict_each(
     Raises:
         ValueError: `in_flight` is less than 1.
     """
+
+    def ask(video: str | os.PathLike, each_window: Callable[[], None]) -> Prediction:
+        return predict_with(answering, video, model=model, top=top, on_window=each_window)
+
+    return ask_each(ask, videos, in_flight=in_flight, on_window=on_window)
+
+
+def ask_each(
+    ask: Callable[[str | os.PathLike, Callable[[], None]], Result],
+    videos: Sequence[str | os.PathLike],
+    *,
+    in_flight: int = 1,
+    on_window: Callable[[], None] = lambda: None,
+) -> Iterator[Result | Failure]:
+    """Ask about several videos; one that fails does not stop the others.
+
+    Args:
+        ask: Takes a video and what is to be called after each of its windows.
+        videos: What is asked about.
+        in_flight: How many at once, at least 1.
+        on_window: Called after each window.
+
+    Yields:
+        For each video, in their order, its answer or why there is none.
+
+    Raises:
+        ValueError: `in_flight` is less than 1.
+    """
     if in_flight < 1:
         raise ValueError(f"in_flight must be at least 1, got {in_flight}")
 
@@ -225,12 +254,12 @@ def predict_each(
             raise CancelledError
         on_window()
 
-    def answer(video: str | os.PathLike) -> Prediction | Failure:
+    def answer(video: str | os.PathLike) -> Result | Failure:
         if len(unheard) >= PATIENCE:
             gone = f"not asked, since the server was gone for {PATIENCE} videos in a row"
             return Failure(os.fspath(video), ServerError(gone, "UNAVAILABLE"))
         try:
-            found = predict_with(answering, video, model=model, top=top, on_window=each_window)
+            found = ask(video, each_window)
             unheard.clear()
             return found
         except (VideoError, PredictionError, ServerError) as error:
@@ -279,17 +308,30 @@ def windows(
     Raises:
         VideoError: The file cannot be decoded.
     """
-    wanted = preparation.given
     decoded = decode.iterate_frames(video, fps=preparation.fps, short_side=preparation.short_side)
-    pairs = flow.with_flow(decoded, "tvl1" if "flow" in wanted else "none", threads=cores())
-    while pieces := list(itertools.islice(pairs, frames)):
-        pictures, fields = zip(*pieces, strict=True)
-        window = {}
-        if "rgb" in wanted:
-            window["rgb"] = np.stack(pictures)
+    coming = by_modality(decoded, preparation)
+    while pieces := list(itertools.islice(coming, frames)):
+        yield stacked(pieces)
+
+
+def by_modality(frames: Iterable[np.ndarray], preparation: Preparation) -> Iterator[dict[str, np.ndarray]]:
+    """Yield, frame by frame, what a model wants of it, as `windows` describes it; each field is computed once.
+
+    Args:
+        frames: uint8 (height, width, 3), RGB, of the model's rate and short side, all of one shape.
+        preparation: What the model wants.
+    """
+    wanted = preparation.given
+    for picture, field in flow.with_flow(frames, "tvl1" if "flow" in wanted else "none", threads=cores()):
+        piece = {"rgb": picture} if "rgb" in wanted else {}
         if "flow" in wanted:
-            window["flow"] = flow.from_stored(flow.to_stored(np.stack(fields)).astype(np.float32))
-        yield window
+            piece["flow"] = flow.from_stored(flow.to_stored(field).astype(np.float32))
+        yield piece
+
+
+def stacked(pieces: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Return frames as `by_modality` yields them as one window, by modality (time, height, width, channels)."""
+    return {name: np.stack([piece[name] for piece in pieces]) for name in pieces[0]}
 
 
 def best_classes(
@@ -303,10 +345,18 @@ def best_classes(
         activation: ``"softmax"``, or ``"sigmoid"`` where several classes may hold at once.
         top: How many classes at most.
     """
+    return best_of(probabilities(logits, activation), class_names, top)
+
+
+def best_of(shares: np.ndarray, class_names: Sequence[str], top: int) -> tuple[tuple[str, float], ...]:
+    """Return (class name, probability) of the most probable classes, best first, of probabilities (classes,)."""
+    order = np.argsort(-shares, kind="stable")[:top]
+    return tuple((class_names[index], float(shares[index])) for index in order)
+
+
+def probabilities(logits: np.ndarray, activation: str) -> np.ndarray:
+    """Return the probabilities of float logits, (..., classes), of the same shape and dtype."""
     if activation == "sigmoid":
-        probabilities = 1 / (1 + np.exp(-np.clip(logits, -700, None)))
-    else:
-        probabilities = np.exp(logits - logits.max())
-        probabilities /= probabilities.sum()
-    order = np.argsort(-probabilities, kind="stable")[:top]
-    return tuple((class_names[index], float(probabilities[index])) for index in order)
+        return 1 / (1 + np.exp(-np.clip(logits, -700, None)))
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)
