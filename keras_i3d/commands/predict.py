@@ -1,32 +1,57 @@
-"""Name the action in video files.
+"""Name the action in video files, or the classes of long ones over time.
 
 The whole video is seen, in windows of at most ten seconds whose logits are averaged. The model is one of this machine,
-or one behind a TensorFlow Serving; then nothing of TensorFlow is needed here (extra `client`).
+or one behind a TensorFlow Serving; then nothing of TensorFlow is needed here (extra `client`). A folder stands for all
+videos in it.
 
   keras-i3d predict clip.mp4 --model served/
   keras-i3d predict clip.mp4 --model run/best.keras --json
-  keras-i3d predict clip.mp4 --model kinetics
+  keras-i3d predict videos/ --model kinetics
   keras-i3d predict *.mp4 --server localhost:8500 --name i3d --json      # gRPC
   keras-i3d predict clip.mp4 --server http://localhost:8501              # REST
+
+With --timeline the classes are told over time, by a window of 64 frames that slides 8 frames at a time: as a table,
+and with --output as CSV, JSON and a picture (SVG) of each video. A video that turns out to be damaged has no timeline.
+
+  keras-i3d predict match.mp4 --model kinetics --timeline
+  keras-i3d predict videos/ --model run/best.keras --timeline --smoothing-s 2 --output timelines/
+
+Frames from a pipe or a camera are named window by window, while they come:
+
+  ffmpeg -i rtsp://camera -f rawvideo -pix_fmt rgb24 -s 640x480 -r 25 - |
+      keras-i3d predict - --frame-size 640x480 --fps 25 --model run/best.keras
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
+import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Any
 
 from keras_i3d import exit_codes, progress, quiet
+from keras_i3d.commands import timelines
+from keras_i3d.commands.timelines import Timelines
+from keras_i3d.datasets import files
+from keras_i3d.errors import DatasetError
 from keras_i3d.extras import import_extra
 from keras_i3d.serving import prediction
 from keras_i3d.serving.prediction import Answering, Failure, Prediction
 
+FOLDERS_DEEP = 16  # where a link leads round in a ring, the search must end
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("videos", metavar="VIDEO", nargs="+", help="video file of any format that FFmpeg reads")
+    parser.add_argument(
+        "videos", metavar="VIDEO", nargs="+", help="video file of any format that FFmpeg reads, a folder of them, or -"
+    )
     parser.add_argument("--model", help="exported SavedModel folder, .keras file of a run, or kinetics")
     parser.add_argument("--modality", choices=("rgb", "flow"), help="stream of published weights (default: rgb)")
     parser.add_argument(
@@ -44,13 +69,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--top", type=int, default=prediction.TOP, help="how many classes to print (default: 5)")
     parser.add_argument("--json", action="store_true", help="print one JSON object a line, for each video")
+    timelines.add_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
     prediction.check_top(arguments.top)
+    timelines.check_arguments(arguments)
+    if arguments.videos == ["-"]:
+        return _answer_pipe(arguments)
+    found = list(find_videos(arguments.videos))
+    videos = [video for video, _ in found]
+    timelines.check_names([name for _, name in found], videos, arguments.output)
     with _opened(arguments) as (answering, model, in_flight):
-        return _answer(arguments, answering, model, in_flight)
+        asked = (Timelines if arguments.timeline else _Predictions)(arguments, answering, model, len(videos) > 1)
+        return _answer(asked, found, in_flight)
+
+
+def find_videos(given: Iterable[str]) -> Iterator[tuple[str, PurePath]]:
+    """Yield each video with the name of what is written of it: of a folder's its path in there, else its file name.
+
+    Raises:
+        DatasetError: A folder cannot be read, or has no video in it.
+    """
+    for path in given:
+        if not os.path.isdir(path):  # noqa: PTH112  (pathlib's fails on names that are too long)
+            yield path, PurePath(PurePath(path).name)
+            continue
+        names = files.find(path, files.VIDEO_ENDINGS, depth=FOLDERS_DEEP)
+        if not names:
+            raise DatasetError(f"{path}: a folder without videos ({', '.join(files.VIDEO_ENDINGS)})")
+        yield from ((str(Path(path, name)), PurePath(name)) for name in names)
 
 
 @contextmanager
@@ -82,33 +131,56 @@ def _opened(arguments: argparse.Namespace) -> Iterator[tuple[Answering, str, int
         yield client, client.asked_as, IN_FLIGHT if arguments.in_flight is None else arguments.in_flight
 
 
-def _answer(arguments: argparse.Namespace, answering: Answering, model: str, in_flight: int) -> int:
-    many = len(arguments.videos) > 1
+@dataclass(frozen=True)
+class _Predictions:
+    """Asks for one answer a video, as the options want it."""
+
+    arguments: argparse.Namespace
+    answering: Answering
+    model: str
+    many: bool
+
+    def each(self, videos: Sequence[str], **how: Any) -> Iterator[Prediction | Failure]:
+        return prediction.predict_each(self.answering, videos, model=self.model, top=self.arguments.top, **how)
+
+    def expected_windows(self, video: str) -> int | None:
+        return None
+
+    def written(self, found: Prediction) -> str:
+        return json.dumps(found.to_json()) if self.arguments.json else _table(found, headed=self.many)
+
+    def save(self, found: Prediction, name: PurePath) -> None:
+        pass
+
+
+def _answer(asked: _Predictions | Timelines, found: Sequence[tuple[str, PurePath]], in_flight: int) -> int:
+    videos, names = zip(*found, strict=True)
+    many = len(videos) > 1
     # the bar turns what is printed on a terminal into lines above itself, on standard error, which a pipe must not get
     output = None if sys.stdout.isatty() else sys.stdout
-    failures = 0
-    with progress.bar("videos" if many else "windows of the video", len(arguments.videos) if many else None) as bar:
-        on_window: Callable[[], None] = (lambda: None) if many else bar.advance
-        outcomes = prediction.predict_each(
-            answering,
-            arguments.videos,
-            model=model,
-            top=arguments.top,
-            in_flight=in_flight,
-            on_window=on_window,
-        )
-        for outcome in outcomes:
+    failures, windows = 0, itertools.count(1)
+    total = len(videos) if many else asked.expected_windows(videos[0])
+    with progress.bar("videos" if many else "windows of the video", total) as bar:
+        on_window: Callable[[], None] = (lambda: bar.note(f"{next(windows)} windows")) if many else bar.advance
+        outcomes = asked.each(videos, in_flight=in_flight, on_window=on_window)
+        for outcome, name in zip(outcomes, names, strict=True):
             if many:
                 bar.advance()
             if isinstance(outcome, Failure):
                 failures += 1
                 bar.log(f"keras-i3d predict: {' '.join(str(outcome).split())}")
-            elif arguments.json:
-                print(json.dumps(outcome.to_json()), file=output, flush=True)
-            else:
-                print(_table(outcome, headed=many), file=output, flush=True)
+                continue
+            print(asked.written(outcome), file=output, flush=True)
+            asked.save(outcome, name)
     if failures:
-        return exit_codes.FAILED if failures == len(arguments.videos) else exit_codes.SKIPPED
+        return exit_codes.FAILED if failures == len(videos) else exit_codes.SKIPPED
+    return exit_codes.DONE
+
+
+def _answer_pipe(arguments: argparse.Namespace) -> int:
+    with _opened(arguments) as (answering, _, _):
+        for line in timelines.answer_pipe(arguments, answering, timelines.standard_input()):
+            print(line, flush=True)
     return exit_codes.DONE
 
 
