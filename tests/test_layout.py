@@ -40,10 +40,9 @@ ARROWS = {
     "finished_model": {"models", "checkpoints", "clips"},
     "evaluation": {"finished_model", "checkpoints", "clips", "records", "datasets", "figures", "quiet"},
     "features": {"finished_model", "clips", "datasets", "models", "records", "video"},
-    "serving": {"finished_model", "clips", "records", "models", "layers", "video"},
+    "serving": {"finished_model", "clips", "records", "models", "layers", "video", "figures"},
     "explanation": {"finished_model", "models", "clips", "serving", "video"},  # serving names the best classes
     "fvd": {"finished_model", "models", "datasets", "video"},
-    "serving": {"finished_model", "clips", "records", "models", "layers", "video", "figures"},
     "figures": set(),
     "quiet": set(),
     "commands": {
