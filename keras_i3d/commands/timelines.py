@@ -22,8 +22,15 @@ from keras_i3d.figures.style import clock, percent, shorten
 from keras_i3d.serving import prediction, windowed
 from keras_i3d.serving.prediction import Answering, Failure
 from keras_i3d.serving.stream import WindowPrediction, predict_stream
-from keras_i3d.serving.timeline import ENDINGS, Segment, Timeline, check_smoothing, check_threshold, timeline_with
-from keras_i3d.video.decode import expected_frames
+from keras_i3d.serving.timeline import (
+    ENDINGS,
+    Segment,
+    Timeline,
+    check_smoothing,
+    check_threshold,
+    expected_windows,
+    timeline_with,
+)
 from keras_i3d.video.windows import FILLS, LOOP
 
 OF_TIMELINES = ("window", "stride", "smoothing_s", "threshold", "fill", "output")
@@ -115,9 +122,8 @@ class Timelines:
         return prediction.ask_each(ask, videos, in_flight=in_flight, on_window=on_window)
 
     def expected_windows(self, video: str) -> int | None:
-        """Return how many windows a video has by what its container says, None where it says nothing."""
-        frames = expected_frames(video, fps=self._answering.preparation.fps)
-        return None if frames is None else self._sliding.count(frames)
+        """Return about how many windows a video has, None where that is not known."""
+        return expected_windows(self._answering, video, self._sliding)
 
     def written(self, found: Timeline) -> str:
         """Return what is printed of a timeline; of many, tables have an empty line between them."""

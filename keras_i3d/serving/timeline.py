@@ -232,9 +232,16 @@ def timeline(
         ValueError: An option is out of range, or the model takes no such window.
     """
     check_smoothing(smoothing_s)
-    with windowed.opened(model, server) as (answering, name), progress.bar("windows of the video") as bar:
+    with windowed.opened(model, server) as (answering, name):
         sliding = windowed.sliding_for(answering, window=window, stride=stride, fill=fill)
-        return timeline_with(answering, video, sliding, model=name, smoothing_s=smoothing_s, on_window=bar.advance)
+        with progress.bar("windows of the video", expected_windows(answering, video, sliding)) as bar:
+            return timeline_with(answering, video, sliding, model=name, smoothing_s=smoothing_s, on_window=bar.advance)
+
+
+def expected_windows(answering: Answering, video: str | os.PathLike, sliding: Sliding) -> int | None:
+    """Return about how many windows a video has, by what its container says; None where it says nothing."""
+    frames = decode.expected_frames(video, fps=answering.preparation.fps)
+    return None if frames is None else sliding.count(frames)
 
 
 def timeline_with(

@@ -20,7 +20,7 @@ from keras_i3d.errors import ModelFileError, VideoError
 from keras_i3d.serving.classifier import Classifier
 from keras_i3d.serving.names import DEFAULT
 from keras_i3d.serving.signatures import Signatures
-from keras_i3d.serving.timeline import Timeline, smoothed
+from keras_i3d.serving.timeline import Timeline, expected_windows, smoothed
 from keras_i3d.video import decode, encode, flow
 from keras_i3d.video.windows import Sliding
 
@@ -101,6 +101,13 @@ def test_memory_does_not_grow_with_the_video(tmp_path) -> None:
 
     peak(20)  # what is imported and kept
     assert peak(1500) - peak(150) < 5e5  # 1350 frames are 17 MB
+
+
+def test_the_number_of_windows_is_known_beforehand(film, tmp_path) -> None:
+    answering, sliding = Brightness(), Sliding(10, 2)
+    found = keras_i3d.timeline(film, model=answering, window=10, stride=2)
+    assert expected_windows(answering, film, sliding) == len(found.times) == 11
+    assert expected_windows(answering, tmp_path / "absent.mp4", sliding) is None
 
 
 @pytest.mark.parametrize("count", [1, 5])
