@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_i3d import exit_codes, progress, quiet, whole_file
+from keras_i3d.datasets import named_videos
 from keras_i3d.errors import PredictionError, VideoError
 from keras_i3d.extras import import_extra
 from keras_i3d.protocol import FPS, WHOLE_VIDEO_FRAMES
@@ -74,7 +75,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
     _check(arguments)
-    names = names_for(arguments.videos)
+    found = named_videos.find(arguments.videos) if arguments.videos else []
+    names = dict(zip((video.path for video in found), named_videos.names_of_results(found), strict=True))
     for module in ("av", "cv2"):
         import_extra(module)
     quiet.import_tensorflow()
@@ -86,7 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
     part = Part(**{option: value for option, value in chosen.items() if value is not None})
     make = _flow_maker(part) if arguments.flow else _explanation_maker(arguments, part)
     with claim(arguments.output, "explain", _settings(arguments)) as folder:
-        return _each(arguments, names, lambda video, name: make(video, folder / name))
+        return _each(arguments, names, lambda video, name: make(video, _stem(folder / name)))
 
 
 def _check(arguments: argparse.Namespace) -> None:
@@ -113,14 +115,10 @@ def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
     return {name: value for name, value in chosen.items() if value not in (None, False)}
 
 
-def names_for(videos: list[str]) -> dict[str, str]:
-    """Return a file name, without suffix, for each video: its own, behind those of its folders where some are alike."""
-    paths = {video: Path(video).resolve().with_suffix("").parts[1:] for video in videos}
-    for depth in range(1, max(map(len, paths.values()), default=1) + 1):
-        names = {video: "_".join(parts[-depth:]) for video, parts in paths.items()}
-        if len(set(names.values())) == len(names):
-            return names
-    raise ValueError(f"some of the videos differ in their suffix alone, explain them one by one: {', '.join(videos)}")
+def _stem(path: Path) -> Path:
+    """Return a path whose folder is there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 def _each(arguments: argparse.Namespace, names: dict[str, str], make: Callable[[str, str], dict[str, Any]]) -> int:

@@ -27,24 +27,19 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePath
 from typing import Any
 
 from keras_i3d import exit_codes, progress, quiet
 from keras_i3d.commands import timelines
 from keras_i3d.commands.timelines import Timelines
-from keras_i3d.datasets import files
-from keras_i3d.errors import DatasetError
+from keras_i3d.datasets import named_videos
 from keras_i3d.extras import import_extra
 from keras_i3d.serving import prediction
 from keras_i3d.serving.prediction import Answering, Failure, Prediction
-
-FOLDERS_DEEP = 16  # where a link leads round in a ring, the search must end
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -78,28 +73,14 @@ def run(arguments: argparse.Namespace) -> int:
     timelines.check_arguments(arguments)
     if arguments.videos == ["-"]:
         return _answer_pipe(arguments)
-    found = list(find_videos(arguments.videos))
-    videos = [video for video, _ in found]
-    timelines.check_names([name for _, name in found], videos, arguments.output)
+    found = named_videos.find(arguments.videos)
+    videos = [video.path for video in found]
+    names = [video.name for video in found] if arguments.output is None else named_videos.names_of_results(found)
+    if arguments.output is not None:
+        import_extra("cv2")  # which draws, before hours of work
     with _opened(arguments) as (answering, model, in_flight):
         asked = (Timelines if arguments.timeline else _Predictions)(arguments, answering, model, len(videos) > 1)
-        return _answer(asked, found, in_flight)
-
-
-def find_videos(given: Iterable[str]) -> Iterator[tuple[str, PurePath]]:
-    """Yield each video with the name of what is written of it: of a folder's its path in there, else its file name.
-
-    Raises:
-        DatasetError: A folder cannot be read, or has no video in it.
-    """
-    for path in given:
-        if not os.path.isdir(path):  # noqa: PTH112  (pathlib's fails on names that are too long)
-            yield path, PurePath(PurePath(path).name)
-            continue
-        names = files.find(path, files.VIDEO_ENDINGS, depth=FOLDERS_DEEP)
-        if not names:
-            raise DatasetError(f"{path}: a folder without videos ({', '.join(files.VIDEO_ENDINGS)})")
-        yield from ((str(Path(path, name)), PurePath(name)) for name in names)
+        return _answer(asked, videos, names, in_flight)
 
 
 @contextmanager
@@ -149,12 +130,11 @@ class _Predictions:
     def written(self, found: Prediction) -> str:
         return json.dumps(found.to_json()) if self.arguments.json else _table(found, headed=self.many)
 
-    def save(self, found: Prediction, name: PurePath) -> None:
+    def save(self, found: Prediction, name: str) -> None:
         pass
 
 
-def _answer(asked: _Predictions | Timelines, found: Sequence[tuple[str, PurePath]], in_flight: int) -> int:
-    videos, names = zip(*found, strict=True)
+def _answer(asked: _Predictions | Timelines, videos: Sequence[str], names: Sequence[str], in_flight: int) -> int:
     many = len(videos) > 1
     # the bar turns what is printed on a terminal into lines above itself, on standard error, which a pipe must not get
     output = None if sys.stdout.isatty() else sys.stdout

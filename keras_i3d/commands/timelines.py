@@ -11,13 +11,12 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from keras_i3d.errors import VideoError
-from keras_i3d.extras import import_extra
 from keras_i3d.figures.style import clock, percent, shorten
 from keras_i3d.serving import prediction, windowed
 from keras_i3d.serving.prediction import Answering, Failure
@@ -55,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--threshold", type=float, metavar="P", help="name no class below this probability (default: 0)")
     group.add_argument("--fill", choices=FILLS, help=f"what fills the last window up (default: {LOOP})")
-    group.add_argument("--output", metavar="DIR", help="write FILE.csv, FILE.json and FILE.svg of each video there")
+    group.add_argument("--output", metavar="DIR", help="write NAME.csv, NAME.json and NAME.svg of each video there")
     group = parser.add_argument_group("a pipe of raw frames (VIDEO is -)")
     group.add_argument("--frame-size", metavar="WxH", help="width and height of the frames, such as 640x480")
     group.add_argument("--fps", type=float, help="frames per second that come (default: 25)")
@@ -132,7 +131,7 @@ class Timelines:
             return json.dumps(found.to_json(threshold=threshold, top=self._arguments.top))
         return table(found, threshold=threshold) + "\n" * self._many
 
-    def save(self, found: Timeline, name: PurePath) -> None:
+    def save(self, found: Timeline, name: str) -> None:
         """Write the files of a timeline, where the output folder is asked for."""
         if self._arguments.output is None:
             return
@@ -146,26 +145,6 @@ class Timelines:
 def _windows(arguments: argparse.Namespace) -> dict[str, Any]:
     given = {name: getattr(arguments, name) for name in ("window", "stride", "fill")}
     return {name: value for name, value in given.items() if value is not None}
-
-
-def check_names(names: Sequence[PurePath], videos: Sequence[str], output: str | None) -> None:
-    """Check that every video has files of its own, and that the picture can be made, before hours of work.
-
-    Raises:
-        ValueError: Two videos would be written to one file.
-        MissingDependency: OpenCV is not installed.
-    """
-    if output is None:
-        return
-    import_extra("cv2")
-    met: dict[PurePath, str] = {}
-    for name, video in zip(names, videos, strict=True):
-        if name in met:
-            raise ValueError(
-                f"{met[name]} and {video} would both be written to {Path(output, name)}.csv; give the folder that both "
-                "are in, whose order is kept, or give them one at a time"
-            )
-        met[name] = video
 
 
 def table(found: Timeline, *, threshold: float = 0.0) -> str:

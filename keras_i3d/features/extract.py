@@ -14,6 +14,8 @@ import numpy as np
 
 from keras_i3d import finished_model, progress, storage
 from keras_i3d import workers as crews
+from keras_i3d.datasets import named_videos
+from keras_i3d.datasets.named_videos import NamedVideo
 from keras_i3d.errors import FeaturesFileError, OutputFolderError
 from keras_i3d.extras import import_extra
 from keras_i3d.features import endpoints, files, task
@@ -23,7 +25,6 @@ from keras_i3d.features.files import Features, Memory
 from keras_i3d.features.report import Report, VideoReport
 from keras_i3d.features.settings import H5, NONE, FeatureSettings
 from keras_i3d.features.task import FeatureTask
-from keras_i3d.features.videos import Video, find
 from keras_i3d.run_folder import claim
 from keras_i3d.whole_file import WRITING
 
@@ -83,7 +84,7 @@ def extract_features(
             f"unpooled features are written as they come, in file_format 'h5', got {settings.file_format!r}"
         )
     name = os.fspath(model) if finished_model.is_published(model) else storage.absolute(os.fspath(model))
-    return _Job(find(given), name, modality).run(output, settings, scheduler=scheduler, retry_skipped=retry_skipped)
+    return _Job(given, name, modality).run(output, settings, scheduler=scheduler, retry_skipped=retry_skipped)
 
 
 def _in_memory(given: Sequence[AnyVideo], endpoint: Endpoint) -> list[Features]:
@@ -92,7 +93,7 @@ def _in_memory(given: Sequence[AnyVideo], endpoint: Endpoint) -> list[Features]:
         if isinstance(one, np.ndarray):
             sources.append(ArraySource(one))
         else:
-            sources += [FileSource(video.path) for video in find([one])]
+            sources += [FileSource(_absolute(video)) for video in named_videos.find([one])]
     sinks = [Memory() for _ in sources]
     with progress.bar("videos", len(sources)) as bar:
         pace = _Pace(bar, len(sources))
@@ -107,13 +108,16 @@ class _Job:
     """Features of videos into a folder.
 
     Args:
-        found: The videos.
+        given: Video files and folders of them.
         model: File or name of the model.
         modality: Stream of published weights.
     """
 
-    def __init__(self, found: Sequence[Video], model: str, modality: str) -> None:
-        self._found, self._model, self._modality = found, model, modality
+    def __init__(self, given: Sequence[str | os.PathLike], model: str, modality: str) -> None:
+        found = named_videos.find(given)
+        paths = map(_absolute, found)  # as workers elsewhere find them
+        self._found = list(map(NamedVideo, paths, named_videos.names_of_results(found)))
+        self._model, self._modality = model, modality
 
     def run(
         self, output: str | os.PathLike, settings: FeatureSettings, *, scheduler: str | None, retry_skipped: bool
@@ -142,11 +146,11 @@ class _Job:
             report.write()
             return report
 
-    def _task(self, video: Video, folder: str, endpoint: Endpoint) -> FeatureTask:
+    def _task(self, video: NamedVideo, folder: str, endpoint: Endpoint) -> FeatureTask:
         path = _path_of(video, folder, endpoint)
         return FeatureTask(video.path, path, self._model, self._modality, endpoint.settings, task.digest(endpoint))
 
-    def _missing(self, folder: str, endpoint: Endpoint, report: Report, *, retry_skipped: bool) -> list[Video]:
+    def _missing(self, folder: str, endpoint: Endpoint, report: Report, *, retry_skipped: bool) -> list[NamedVideo]:
         """Return the videos that have no features yet, and count the others."""
         missing = []
         for video in self._found:
@@ -180,6 +184,10 @@ class _Job:
         return work
 
 
+def _absolute(video: NamedVideo) -> str:
+    return str(storage.absolute(video.path))
+
+
 def _make_clean(folder: str) -> None:
     """Make a folder, or remove from it what a killed process left: `claim` looks at the topmost alone."""
     storage.make_folder(folder)
@@ -188,11 +196,11 @@ def _make_clean(folder: str) -> None:
         stale.unlink()
 
 
-def _path_of(video: Video, folder: str, endpoint: Endpoint) -> str:
+def _path_of(video: NamedVideo, folder: str, endpoint: Endpoint) -> str:
     return storage.join(folder, *f"{video.name}.{endpoint.settings.file_format}".split("/"))
 
 
-def _is_done(video: Video, path: str) -> bool:
+def _is_done(video: NamedVideo, path: str) -> bool:
     """Tell whether the features of a video are there.
 
     Raises:

@@ -7,7 +7,6 @@ import pytest
 from finished_models import CLASSES, tiny_model
 
 from keras_i3d import cli
-from keras_i3d.commands.explain import names_for
 from keras_i3d.video.encode import write_video
 
 
@@ -84,10 +83,3 @@ def test_wrong_usage_is_one_line_and_leaves_nothing(model, video, tmp_path, caps
     captured = capsys.readouterr()
     assert captured.out == "" and message in captured.err and captured.err.count("\n") == 1
     assert not (tmp_path / "out").exists()
-
-
-def test_videos_of_one_name_are_told_apart_by_their_folders() -> None:
-    assert names_for(["/a/b/0.mp4", "/a/c/0.mp4"]) == {"/a/b/0.mp4": "b_0", "/a/c/0.mp4": "c_0"}
-    assert names_for(["x/clip.mp4", "x/clap.mp4"]) == {"x/clip.mp4": "clip", "x/clap.mp4": "clap"}
-    with pytest.raises(ValueError, match="some of the videos differ in their suffix alone"):
-        names_for(["/a/0.mp4", "/a/0.avi"])

@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -93,17 +94,18 @@ def refuse(*arguments: object, **options: object) -> None:
 def test_several_videos_are_answered_one_after_the_other(run_folder, video, tmp_path, capsys) -> None:
     bad = tmp_path / "bad.mp4"
     bad.write_bytes(b"x" * 999)
-    videos = [str(video), str(bad), str(video)]
+    other = shutil.copy(video, tmp_path)
+    videos = [str(video), str(bad), str(other)]
     arguments = ["predict", *videos, "--model", str(run_folder / "best.keras"), "--top", "2"]
     assert cli.main([*arguments, "--json"]) == 3
     captured = capsys.readouterr()
     results = [json.loads(line) for line in captured.out.splitlines()]
-    assert [result["video"] for result in results] == [str(video)] * 2
+    assert [result["video"] for result in results] == [str(video), str(other)]
     assert f"keras-i3d predict: {bad}: cannot be read as video" in captured.err
     assert cli.main(arguments) == 3
     lines = capsys.readouterr().out.splitlines()
-    assert [line for line in lines if not line.startswith("  ")] == [f"{video}:", "", f"{video}:", ""]
-    assert cli.main(["predict", str(bad), str(bad), "--model", str(run_folder / "best.keras")]) == 1
+    assert [line for line in lines if not line.startswith("  ")] == [f"{video}:", "", f"{other}:", ""]
+    assert cli.main(["predict", str(bad), str(tmp_path / "absent.mp4"), "--model", str(run_folder / "best.keras")]) == 1
     assert capsys.readouterr().out == ""
 
 

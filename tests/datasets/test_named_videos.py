@@ -1,7 +1,7 @@
 import pytest
 
+from keras_i3d.datasets.named_videos import NamedVideo, find, names_of_results
 from keras_i3d.errors import DatasetError
-from keras_i3d.features.videos import Video, find
 
 
 @pytest.fixture
@@ -13,12 +13,12 @@ def tree(tmp_path):
 
 
 def names(*given) -> list[str]:
-    return [video.name for video in find(given)]
+    return names_of_results(find(given))
 
 
 def test_a_folder_keeps_its_tree(tree) -> None:
     assert names(tree) == ["a/x", "a/y", "b/x", "z"]
-    assert find([tree])[0] == Video(str(tree / "a/x.mp4"), "a/x")
+    assert find([tree])[0] == NamedVideo(str(tree / "a/x.mp4"), "a/x.mp4")
 
 
 def test_a_file_is_named_after_itself_whatever_its_ending(tree) -> None:
@@ -31,10 +31,10 @@ def test_a_video_that_is_named_twice_counts_once(tree, monkeypatch) -> None:
 
 
 def test_two_videos_of_one_name_are_refused(tree) -> None:
-    message = r"the features of .*/a/x.mp4 and .*/b/x.mp4 would both be written as 'x'; give the folder above both"
+    message = r"what is written of .*/a/x.mp4 and .*/b/x.mp4 would both be called 'x'; give the folder above both"
     for given in ((tree / "a/x.mp4", tree / "b/x.mp4"), (tree / "a", tree / "b")):
         with pytest.raises(ValueError, match=message.replace("'x'", r"'x\S*'")):
-            find(given)
+            names(*given)
 
 
 def test_videos_that_differ_in_their_endings_keep_them(tree) -> None:
