@@ -58,6 +58,24 @@ def claim(
 
 
 @contextmanager
+def room_left(folder: str | os.PathLike) -> Iterator[None]:
+    """Tell a full disk, where the block meets one, as what can be done about it.
+
+    Raises:
+        OutputFolderError: No space is left.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise OutputFolderError(
+            f"{folder}: no space is left there ({error.strerror}); what is finished stays, and the same command goes "
+            "on when there is room"
+        ) from error
+
+
+@contextmanager
 def _local(folder: Path, wanted: dict[str, Any]) -> Iterator[Path]:
     is_new = not os.path.exists(folder)  # noqa: PTH110  (pathlib's fails in a folder that may not be entered)
     try:

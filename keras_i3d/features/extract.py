@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +23,7 @@ from keras_i3d.features.files import Features, Memory
 from keras_i3d.features.report import Report, VideoReport
 from keras_i3d.features.settings import H5, NONE, FeatureSettings
 from keras_i3d.features.task import FeatureTask
-from keras_i3d.run_folder import claim
+from keras_i3d.run_folder import claim, room_left
 from keras_i3d.whole_file import WRITING
 
 AnyVideo = str | os.PathLike | np.ndarray
@@ -128,7 +126,7 @@ class _Job:
             for module in ("cv2", "numba"):
                 import_extra(module)
         with (
-            _room_left(output),
+            room_left(output),
             claim(output, "features", _claimed(endpoint), may_be_remote=True) as folder,
             progress.bar("videos", len(self._found)) as bar,
         ):
@@ -227,19 +225,6 @@ def _claimed(endpoint: Endpoint) -> dict[str, Any]:
     chosen = ("network", "modality", "fps", "short_side", "size")
     facts = {name: endpoint.facts[name] for name in chosen}
     return endpoint.settings.decisive() | facts | {"model": task.digest(endpoint)}
-
-
-@contextmanager
-def _room_left(output: str | os.PathLike) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        raise OutputFolderError(
-            f"{output}: no space is left there ({error.strerror}); what is finished stays, and the same command goes "
-            "on when there is room"
-        ) from error
 
 
 class _Pace:

@@ -7,7 +7,6 @@ import errno
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,13 +14,13 @@ from typing import Any
 from keras_i3d import progress, storage
 from keras_i3d import workers as crews
 from keras_i3d.datasets.dataset import VideoDataset
-from keras_i3d.errors import ClusterError, OutputFolderError
+from keras_i3d.errors import ClusterError
 from keras_i3d.extras import import_extra
 from keras_i3d.records import clip_file, flow_on_gpu, shards
 from keras_i3d.records.clip_file import ClipReport, ClipTask
 from keras_i3d.records.manifest import Manifest
 from keras_i3d.records.settings import RecordSettings
-from keras_i3d.run_folder import claim
+from keras_i3d.run_folder import claim, room_left
 from keras_i3d.video import flow
 
 LONGEST_SILENCE_S = 900  # of a process, above what decoding may take between two frames that are wanted
@@ -74,7 +73,7 @@ def make_tfrecords(
         flow_on_gpu.check_device()
     dataset = _with_absolute_paths(dataset)
     with (
-        _room_left(output),
+        room_left(output),
         claim(output, "make-tfrecords", _claimed(dataset, settings), may_be_remote=True) as folder,
         progress.bar("videos", len(dataset.clips)) as bar,
     ):
@@ -108,19 +107,6 @@ def _claimed(dataset: VideoDataset, settings: RecordSettings) -> dict[str, Any]:
     """Return what must be the same in all runs on one folder: all that decides the bytes of a written clip."""
     decisive = {name: value for name, value in dataclasses.asdict(settings).items() if name not in TOLERANCES}
     return decisive | {"clips": len(dataset.clips), "dataset": dataset.digest()} | clip_file.versions(settings)
-
-
-@contextmanager
-def _room_left(output: str | os.PathLike) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        raise OutputFolderError(
-            f"{output}: no space is left there ({error.strerror}); what is finished stays, and the same command goes "
-            "on when there is room"
-        ) from error
 
 
 class Tally:
