@@ -96,20 +96,21 @@ def is_published(model: str | os.PathLike) -> bool:
     return any(row.name == str(model) and row.network == "I3D" for row in catalogue.rows())
 
 
-def load(model: str | os.PathLike, *, modality: str = "rgb") -> FinishedModel:
+def load(model: str | os.PathLike, *, modality: str | None = None) -> FinishedModel:
     """Load a finished model.
 
     Args:
         model: A ``.keras`` file with ``labels.txt`` and ``preparation.json`` beside it, or a name of published
             weights, such as ``"kinetics"``.
-        modality: Stream of published weights, or ``"both"``; a file knows its own.
+        modality: Stream of published weights, or ``"both"``; None for RGB. A file knows its own.
 
     Raises:
         ModelFileError: It is none of these, or the class names do not fit the network.
         WeightsUnavailable: Published weights can be neither found nor fetched.
-        ValueError: The weights are not published for the modality.
+        ValueError: The weights are not published for the modality, or the file is of another.
     """
     if is_published(model):
+        modality = modality or "rgb"
         if modality == streams.BOTH:
             for stream in streams.CHANNELS:
                 catalogue.row(str(model), stream)  # a stream that is not published is said before one is fetched
@@ -125,17 +126,19 @@ def load(model: str | os.PathLike, *, modality: str = "rgb") -> FinishedModel:
             f"({', '.join(dict.fromkeys(row.name for row in catalogue.rows() if row.network == 'I3D'))})"
         )
     network = load_model(path)
-    classes, size, modality = _checked_network(path, network)
+    classes, size, its_own = _checked_network(path, network)
+    if modality not in (None, its_own):
+        raise ValueError(f"{path}: a network of modality {its_own!r}, got modality={modality!r}")
     preparation = Preparation.read(path.parent) or Preparation(
-        modality, FPS, short_side_for(size), size, _name_of(network, modality)
+        its_own, FPS, short_side_for(size), size, _name_of(network, its_own)
     )
     try:
         networks.network(preparation.network).protocol(preparation.modality)
     except ValueError as error:
         raise ModelFileError(f"{path}: preparation.json beside it does not fit this package ({error})") from error
-    if (preparation.modality, preparation.size) != (modality, size):
+    if (preparation.modality, preparation.size) != (its_own, size):
         raise ModelFileError(
-            f"{path}: its network takes {modality} of {size}x{size}, but preparation.json beside it says "
+            f"{path}: its network takes {its_own} of {size}x{size}, but preparation.json beside it says "
             f"{preparation.modality} of {preparation.size}x{preparation.size}"
         )
     return FinishedModel(network, _class_names(path, classes), preparation)

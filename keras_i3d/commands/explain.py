@@ -153,7 +153,7 @@ def _explanation_maker(arguments: argparse.Namespace, part: Part) -> Callable[[s
     from keras_i3d.explanation.explain import Explainer, class_of
     from keras_i3d.figures import explanation as figure
 
-    finished = finished_model.load(arguments.model, modality=arguments.modality or "rgb")
+    finished = finished_model.load(arguments.model, modality=arguments.modality)
     explainer = Explainer(finished, arguments.layer)
     if arguments.class_name is not None:
         class_of(arguments.class_name, finished.class_names)
@@ -217,7 +217,7 @@ def _show_filters(arguments: argparse.Namespace) -> int:
     from keras_i3d.figures import filters
     from keras_i3d.video.animation import encode_animation
 
-    network = finished_model.load(arguments.model, modality=arguments.modality or "rgb").network
+    network = finished_model.load(arguments.model, modality=arguments.modality).network
     kernels = first_kernels(network)
     for stream, kernel in kernels.items():
         filters.over_time(kernel)  # refuses, before anything is written

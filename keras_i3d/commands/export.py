@@ -40,7 +40,7 @@ _OF_SERVING = {  # options that the other formats do not have, and their default
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("--model", metavar="FILE", required=True, help=".keras file of a run, or kinetics")
-    parser.add_argument("--modality", default="rgb", choices=("rgb", "flow"), help="stream of published weights")
+    parser.add_argument("--modality", choices=("rgb", "flow"), help="stream of published weights (default: rgb)")
     parser.add_argument(
         "--output", metavar="DIR", required=True, help="folder of the served model's versions; with --format a new one"
     )

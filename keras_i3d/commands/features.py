@@ -116,7 +116,7 @@ def run(arguments: argparse.Namespace) -> int:
         model=arguments.model,
         output=arguments.output,
         settings=settings,
-        modality=arguments.modality or "rgb",
+        modality=arguments.modality,
         scheduler=arguments.scheduler,
         retry_skipped=arguments.retry_skipped,
     )

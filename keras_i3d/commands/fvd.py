@@ -21,6 +21,7 @@ import argparse
 import json
 import sys
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_i3d import exit_codes, progress, quiet
@@ -34,15 +35,15 @@ if TYPE_CHECKING:
     from keras_i3d.fvd.measure import VideoDistance
 
 SETS = ("real", "generated")
+MODEL = "kinetics"
+OF_LOOKING = ("model", "range", "fps")  # which saved statistics have behind them
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("real", metavar="REAL", help="folder of videos, .npy array, or .npz of saved statistics")
     parser.add_argument("generated", metavar="GENERATED", help="the same")
-    parser.add_argument(
-        "--model", default="kinetics", help=".keras file of a run, or published weights (default: kinetics)"
-    )
+    parser.add_argument("--model", help=".keras file of a run, or published weights (default: kinetics)")
     parser.add_argument(
         "--endpoint",
         choices=("logits", "features"),
@@ -89,12 +90,9 @@ def run(arguments: argparse.Namespace) -> int:
     interval.check(arguments.resamples, options.level)
     outputs = {name: getattr(arguments, f"save_{name}") for name in SETS}
     for path in outputs.values():
-        if path is not None:
-            checked_path(path)
-    real, generated = _statistics(arguments, options)
-    for name, statistics in zip(SETS, (real, generated), strict=True):
-        if outputs[name] is not None:
-            statistics.save(outputs[name])
+        if path is not None and not checked_path(path).parent.is_dir():
+            raise ValueError(f"{path}: there is no folder {Path(path).parent} to keep statistics in")
+    real, generated = _statistics(arguments, options, outputs)
     with progress.bar("resamples", arguments.resamples) as bar, warnings.catch_warnings():
         warnings.simplefilter("ignore", VideoSetWarning)  # the result has them too
         drawn = {"resamples": arguments.resamples, "level": options.level, "seed": options.seed}
@@ -103,8 +101,10 @@ def run(arguments: argparse.Namespace) -> int:
     return exit_codes.SKIPPED if real.skipped or generated.skipped else exit_codes.DONE
 
 
-def _statistics(arguments: argparse.Namespace, options: FvdOptions) -> list[VideoStatistics]:
-    """Return the statistics of both sets, from files or from looking at the videos."""
+def _statistics(
+    arguments: argparse.Namespace, options: FvdOptions, outputs: dict[str, str | None]
+) -> list[VideoStatistics]:
+    """Return the statistics of both sets, from files or from looking at the videos, and keep each once it is there."""
     asked = {"endpoint": arguments.endpoint, "frames": arguments.frames}
     found = {name: measure.opened_statistics(getattr(arguments, name), **asked) for name in SETS}
     sets = {
@@ -112,12 +112,18 @@ def _statistics(arguments: argparse.Namespace, options: FvdOptions) -> list[Vide
         for name, statistics in found.items()
         if statistics is None
     }
+    unused = [name for name in OF_LOOKING if not sets and getattr(arguments, name) is not None]
+    if unused:
+        raise ValueError(f"--{unused[0]} is of videos, and both sets are saved statistics, which are taken as they are")
+    for name, statistics in found.items():
+        if statistics is not None and outputs[name] is not None:
+            statistics.save(outputs[name])
     if sets:
         import_extra("av")
         quiet.import_tensorflow()
         from keras_i3d.fvd import seeing
 
-        network = seeing.opened_network(arguments.model, arguments.endpoint)
+        network = seeing.opened_network(arguments.model or MODEL, arguments.endpoint)
     for name, opened in sets.items():
         like = next((statistics.making for statistics in found.values() if statistics is not None), None)
         with progress.bar(f"{name} videos", opened.count) as bar:
@@ -131,6 +137,8 @@ def _statistics(arguments: argparse.Namespace, options: FvdOptions) -> list[Vide
                 like=like,
                 on_video=bar.advance,
             )
+        if outputs[name] is not None:
+            found[name].save(outputs[name])
     return list(found.values())
 
 

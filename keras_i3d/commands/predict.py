@@ -29,7 +29,7 @@ import itertools
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +38,7 @@ from keras_i3d.commands import timelines
 from keras_i3d.commands.timelines import Timelines
 from keras_i3d.datasets import named_videos
 from keras_i3d.extras import import_extra
+from keras_i3d.run_folder import claim
 from keras_i3d.serving import prediction
 from keras_i3d.serving.prediction import Answering, Failure, Prediction
 
@@ -78,9 +79,18 @@ def run(arguments: argparse.Namespace) -> int:
     names = [video.name for video in found] if arguments.output is None else named_videos.names_of_results(found)
     if arguments.output is not None:
         import_extra("cv2")  # which draws, before hours of work
-    with _opened(arguments) as (answering, model, in_flight):
+    with _output(arguments), _opened(arguments) as (answering, model, in_flight):
         asked = (Timelines if arguments.timeline else _Predictions)(arguments, answering, model, len(videos) > 1)
         return _answer(asked, videos, names, in_flight)
+
+
+def _output(arguments: argparse.Namespace) -> AbstractContextManager[object]:
+    """Make the output folder, where there is one, this command's own."""
+    if arguments.output is None:
+        return nullcontext()
+    decisive = ("model", "modality", "server", "name", "top", *timelines.OF_TIMELINES)
+    settings = {name: getattr(arguments, name) for name in decisive if name != "output"}
+    return claim(arguments.output, "predict", {name: value for name, value in settings.items() if value is not None})
 
 
 @contextmanager
@@ -98,7 +108,7 @@ def _opened(arguments: argparse.Namespace) -> Iterator[tuple[Answering, str, int
         quiet.import_tensorflow()
         from keras_i3d.serving.classifier import open_classifier
 
-        yield open_classifier(arguments.model, modality=arguments.modality or "rgb"), arguments.model, 1
+        yield open_classifier(arguments.model, modality=arguments.modality), arguments.model, 1
         return
     from keras_i3d.serving.client import ATTEMPTS, IN_FLIGHT, connect
 

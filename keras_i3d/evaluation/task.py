@@ -60,7 +60,7 @@ class Asked:
         """Load it; errors as in `finished_model.load`."""
         from keras_i3d import finished_model
 
-        return finished_model.load(self.model, modality=self.modality or "rgb")
+        return finished_model.load(self.model, modality=self.modality)
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,8 @@ class StreamEvidence:
         map: float32 (steps, height, width) in [0, 1]: Grad-CAM of the layer, divided by its maximum over the whole
             clip. All zeros where nothing speaks for the class.
         peak: That maximum.
-        seconds: float64 (steps,): where in time the steps lie, in seconds after the first explained frame.
+        seconds: float64 (steps,): where in time the steps lie, in seconds after the first explained frame. Where a
+            short video started over, to fill what the network sees at once, the steps go on beyond its end.
         heat: float32 (time, height, width) in [0, 1]: the map on every frame, on the pixels of the box.
         over_time: float32 (time,) in [0, 1]: the mean of the heat over space, for every frame.
     """
@@ -170,7 +171,7 @@ def explain(
     model: str | os.PathLike,
     class_name: str | int | None = None,
     layer: str | None = None,
-    modality: str = "rgb",
+    modality: str | None = None,
     part: Part | None = None,
 ) -> Explanation:
     """Tell where in a video, and when, the evidence for a class lies (Grad-CAM).

@@ -85,8 +85,7 @@ def see(video: str | os.PathLike, finished: FinishedModel, part: Part) -> Seen:
     frames, first, order = frames[order.min() : order.max() + 1], first + int(order.min()), order - order.min()
     given = {"rgb": frames}
     if "flow" in protocol.streams:
-        fields = np.stack([field for _, field in flow.with_flow(frames, "tvl1")])
-        given["flow"] = flow.from_stored(flow.to_stored(fields).astype(np.float32))
+        given["flow"] = flow.as_stored(flow.tvl1(frames))
     window = finished.window or len(order)
     clips = {}
     for stream, taken in protocol.streams.items():

@@ -149,10 +149,10 @@ def _scaled(views: Any, stream: str) -> Any:
 def _with_window(settings: FeatureSettings, finished: FinishedModel) -> FeatureSettings:
     """Return the settings with a window that the network takes."""
     fixed, name = finished.window, finished.preparation.network
-    window = settings.window or fixed or WINDOW
+    period = finished.protocol.period
+    window = settings.window or fixed or WINDOW // period * period
     if fixed is not None and window != fixed:
         raise ValueError(f"network {name!r} takes windows of {fixed} frames and no other, got {window}")
-    period = finished.protocol.period
     if window % period:
         raise ValueError(f"network {name!r} takes windows of a multiple of {period} frames, got {window}")
     return replace(settings, window=window)
@@ -177,7 +177,7 @@ def _digest(asked_as: str, network: keras.Model) -> dict[str, str]:
     return {"weights_sha256": digest.hexdigest()}
 
 
-def load(model: str | os.PathLike, settings: FeatureSettings | None = None, *, modality: str = "rgb") -> Endpoint:
+def load(model: str | os.PathLike, settings: FeatureSettings | None = None, *, modality: str | None = None) -> Endpoint:
     """Load a finished model for its features; arguments and errors as in `keras_i3d.finished_model.load`.
 
     Raises:

@@ -35,7 +35,7 @@ def extract_features(
     model: str | os.PathLike = "kinetics",
     output: str | os.PathLike | None = None,
     settings: FeatureSettings | None = None,
-    modality: str = "rgb",
+    modality: str | None = None,
     scheduler: str | None = None,
     retry_skipped: bool = False,
 ) -> list[Features] | Report:
@@ -111,7 +111,7 @@ class _Job:
         modality: Stream of published weights.
     """
 
-    def __init__(self, given: Sequence[str | os.PathLike], model: str, modality: str) -> None:
+    def __init__(self, given: Sequence[str | os.PathLike], model: str, modality: str | None) -> None:
         found = named_videos.find(given)
         paths = map(_absolute, found)  # as workers elsewhere find them
         self._found = list(map(NamedVideo, paths, named_videos.names_of_results(found)))
@@ -152,11 +152,10 @@ class _Job:
         """Return the videos that have no features yet, and count the others."""
         missing = []
         for video in self._found:
-            if video.path in report.skipped and not retry_skipped:
-                continue
             if _is_done(video, _path_of(video, folder, endpoint)):
+                report.skipped.pop(video.path, None)  # of a retry that was killed before it could say so
                 report.present += 1
-            else:
+            elif retry_skipped or video.path not in report.skipped:
                 missing.append(video)
         return missing
 
@@ -210,13 +209,14 @@ def _is_done(video: NamedVideo, path: str) -> bool:
         made = files.read_made_with(path)
     except FeaturesFileError:  # in pieces after a power failure
         return False
-    known, is_there = made.get("video_bytes"), storage.exists(video.path)
-    same = Path(str(made.get("video"))).name == Path(video.path).name
-    if same and (not is_there or known == storage.size(video.path)):
+    before, known = str(made.get("video")), made.get("video_bytes")
+    # a video may have been moved since, and then is no more where it was
+    moved = Path(before).name == Path(video.path).name and not storage.exists(before)
+    if (before == video.path or moved) and (not storage.exists(video.path) or known == storage.size(video.path)):
         return True
     raise OutputFolderError(
-        f"{path}: holds the features of {made.get('video')} ({known:,} bytes), not of {video.path}; choose another "
-        "output folder, or delete that file if the video has changed"
+        f"{path}: holds the features of {before} ({known} bytes), not of {video.path}; choose another output folder, "
+        "or delete that file if the video has changed"
     )
 
 

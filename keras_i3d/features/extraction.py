@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
@@ -217,5 +217,6 @@ def _discarded(started: dict[int, _Started]) -> Iterator[None]:
     try:
         yield
     finally:
-        for state in started.values():
-            state.sink.discard()
+        with ExitStack() as stack:  # of all, also where one fails
+            for state in started.values():
+                stack.callback(state.sink.discard)

@@ -26,6 +26,7 @@ from keras_i3d.video.windows import Sliding, Window
 
 WINDOWS_AHEAD = 2  # batches of windows that decoders may be ahead by
 BATCHES_AHEAD = 1
+MOST_ENDED = 32  # videos whose ends wait for a batch to be full
 _PATIENCE_S = 0.1  # between looks whether all is over
 
 # from a list that takes what is wrong with a video that is kept although damaged, to the views of its frames
@@ -163,7 +164,7 @@ class Gathering:
         counter = itertools.count()
         try:
             with contextlib.closing(opened(damages)) as views:
-                for window in self._sliding.over(view for view, _ in zip(views, counter, strict=False)):
+                for window in self._sliding.over(self._counted(views, counter)):
                     self._put(self._windows, (number, window))
         except StorageFailed as error:
             raise StorageError(str(error)) from error
@@ -171,6 +172,12 @@ class Gathering:
             error.__cause__ = error.__context__ = None  # their tracebacks would keep frames in memory
             return Ended(number, next(counter), error=error.with_traceback(None))
         return Ended(number, next(counter), damages[0] if damages else None)
+
+    def _counted(self, views: Iterable[View], counter: Iterator[int]) -> Iterator[View]:
+        for view, _ in zip(views, counter, strict=False):
+            if self._over.is_set():
+                raise _OverError
+            yield view
 
     def _gather(self, decoders: int) -> None:
         batch = None
@@ -182,15 +189,14 @@ class Gathering:
             batch = batch or Batch({})
             if isinstance(item, Ended):
                 batch.ended.append(item)
-                continue
-            self._add(batch, *item)
-            if len(batch.places) == self._batch_size:
-                self._put(self._batches, batch)
+            else:
+                self._add(batch, *item)
+            # where no windows come, as of a folder of damaged videos, their ends are told all the same
+            if len(batch.places) == self._batch_size or len(batch.ended) == MOST_ENDED:
+                self._put(self._batches, _filled(batch))
                 batch = None
         if batch is not None:
-            for views in batch.views.values():  # the network is traced for one size alone
-                views[len(batch.places) :] = views[len(batch.places) - 1]
-            self._put(self._batches, batch)
+            self._put(self._batches, _filled(batch))
         self._put(self._batches, None)
 
     def _add(self, batch: Batch, video: int, window: Window[View]) -> None:
@@ -203,3 +209,10 @@ class Gathering:
             for place, frame in zip(batch.views[stream][row], frames, strict=True):
                 place[...] = frame[stream]
         batch.places.append(Place(video, window.first, window.count))
+
+
+def _filled(batch: Batch) -> Batch:
+    """Return a batch with as many rows as any other, for the network is traced for one size alone."""
+    for views in batch.views.values():
+        views[len(batch.places) :] = views[len(batch.places) - 1]
+    return batch

@@ -53,8 +53,7 @@ class Report:
 
     def add(self, one: VideoReport) -> None:
         """Count a video, and write the report where something is wrong with it, so that a later run knows."""
-        self.skipped.pop(one.video, None)
-        self.damaged.pop(one.video, None)
+        was_known = [known.pop(one.video, None) for known in (self.skipped, self.damaged)]
         if one.skipped is not None:
             self.skipped[one.video] = one.skipped
         else:
@@ -62,7 +61,7 @@ class Report:
             self.windows += one.windows
         if one.damaged is not None:
             self.damaged[one.video] = one.damaged
-        if one.skipped or one.damaged:
+        if one.skipped or one.damaged or any(was_known):
             self.write()
 
     def to_json(self) -> dict[str, Any]:

@@ -33,7 +33,7 @@ class FeatureTask:
     video: str
     path: str
     model: str
-    modality: str
+    modality: str | None
     settings: FeatureSettings
     digest: str
 
@@ -78,5 +78,5 @@ def digest(endpoint: Endpoint) -> str:
 
 
 @lru_cache(1)
-def _endpoint(model: str, modality: str, settings: FeatureSettings) -> Endpoint:
+def _endpoint(model: str, modality: str | None, settings: FeatureSettings) -> Endpoint:
     return endpoints.load(model, settings, modality=modality)

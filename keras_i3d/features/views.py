@@ -47,15 +47,16 @@ class Views:
         Raises:
             VideoError: Flow of the frames cannot be computed.
         """
-        kind = "tvl1" if "flow" in self.streams else "none"
         prepared = self._cut if self.as_bytes else self._resized
+        if "flow" not in self.streams:
+            for picture in frames:
+                yield {"rgb": prepared(picture, "rgb")}
+            return
         try:
-            for picture, field in flow.with_flow(frames, kind, threads=flow_threads):
-                found = {"rgb": picture} if "rgb" in self.streams else {}
-                if field is not None:
-                    found["flow"] = field
-                yield {stream: prepared(array, stream) for stream, array in found.items()}
-        except (ValueError, *_opencv_errors(kind)) as error:
+            for picture, field in flow.with_flow(frames, "tvl1", threads=flow_threads):
+                found = {"rgb": picture, "flow": field}
+                yield {stream: prepared(found[stream], stream) for stream in self.streams}
+        except (ValueError, import_extra("cv2").error) as error:
             raise VideoError(f"flow of its frames cannot be computed ({first_line(error)})") from error
 
     def _cut(self, array: np.ndarray, stream: str) -> np.ndarray:
@@ -65,14 +66,10 @@ class Views:
 
     def _resized(self, array: np.ndarray, stream: str) -> np.ndarray:
         if stream == "flow":
-            array = flow.from_stored(flow.to_stored(array).astype(np.float32))
+            array = flow.as_stored(array)
         return transforms.testing_view(array[np.newaxis], self.size, stream).numpy()[0]
 
 
 def need_only_a_cut(short_side: float, size: int) -> bool:
     """Tell whether frames of a short side are only cut, and not resized, for a network of an input size."""
     return short_side == short_side_for(size)
-
-
-def _opencv_errors(kind: str) -> tuple[type[Exception], ...]:
-    return () if kind == "none" else (import_extra("cv2").error,)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from keras_i3d.fvd import interval as resampling
 from keras_i3d.fvd.distance import frechet_distance
-from keras_i3d.fvd.options import FvdOptions
+from keras_i3d.fvd.options import DEFAULT_ENDPOINT, FvdOptions
 from keras_i3d.fvd.statistics import Making, VideoStatistics, check_comparable
 from keras_i3d.fvd.videos import VideoSetWarning, open_set
 
@@ -66,7 +66,7 @@ def frechet_video_distance(
     generated: Any,
     *,
     model: str | os.PathLike | keras.Model | VideoNetwork = "kinetics",
-    endpoint: str = "logits",
+    endpoint: str | None = None,
     value_range: tuple[float, float] | None = None,
     frames: int | None = None,
     resamples: int = 0,
@@ -83,7 +83,8 @@ def frechet_video_distance(
         generated: The other set.
         model: ``"kinetics"``, DeepMind's weights of Kinetics-400, as in the paper; the ``.keras`` file of a finished
             model; or a network of this package. Its input size takes the place of 224.
-        endpoint: ``"logits"`` as in the paper, averaged over time, or ``"features"``, those in front of the dropout.
+        endpoint: ``"logits"`` as in the paper, averaged over time, or ``"features"``, those in front of the dropout;
+            None for the logits, or what a `VideoNetwork` was made for.
         value_range: What the values of float arrays mean: ``(0, 1)``, ``(-1, 1)`` or ``(0, 255)``. It is never
             guessed. uint8 arrays and files are always 0 to 255.
         frames: How many frames of each video are seen, from its start; None takes all, of which all must have as many.
@@ -106,6 +107,7 @@ def frechet_video_distance(
             videos of different sizes; values that look like another range than the stated one.
     """
     resampling.check(resamples, options.level)
+    endpoint = endpoint or getattr(model, "endpoint", DEFAULT_ENDPOINT)
     sets = [
         opened_statistics(source, endpoint=endpoint, frames=frames) or open_set(source, name=name, fps=options.fps)
         for name, source in (("real", real), ("generated", generated))

@@ -12,6 +12,7 @@ import tensorflow as tf
 from keras_i3d.fvd import clips
 from keras_i3d.fvd.distance import ROUNDING
 from keras_i3d.fvd.network import VideoNetwork
+from keras_i3d.fvd.seeing import opened_network
 
 SETS = ("real", "generated")
 
@@ -44,14 +45,14 @@ class FrechetVideoDistance(keras.metrics.Metric):
         self,
         model: str | os.PathLike | keras.Model | VideoNetwork = "kinetics",
         *,
-        endpoint: str = "logits",
+        endpoint: str | None = None,
         value_range: tuple[float, float] | None = None,
         name: str = "frechet_video_distance",
     ) -> None:
         super().__init__(name=name, dtype="float64")
         self._model = model
         self._range = clips.checked_range(value_range)
-        self._network = model if isinstance(model, VideoNetwork) else VideoNetwork(model, endpoint)
+        self._network = opened_network(model, endpoint)
         width = self._network.width
         shapes = {"count": (), "mean": (width,), "scatter": (width, width)}
         self._sets = {
@@ -67,7 +68,7 @@ class FrechetVideoDistance(keras.metrics.Metric):
         """Take in videos of both sets.
 
         Args:
-            real: (videos, time, height, width, 3), or None for no videos.
+            real: (videos, time, height, width, 3); None, or no videos, leave the set as it is.
             generated: The same, of as many frames; number and size may differ.
             sample_weight: Must be None.
 
@@ -76,9 +77,11 @@ class FrechetVideoDistance(keras.metrics.Metric):
         """
         if sample_weight is not None:
             raise ValueError("a Fréchet distance is of whole sets; sample_weight must be None")
-        for which, videos in zip(SETS, (real, generated), strict=True):
-            if videos is not None:
-                self._add(which, self._vectors(which, videos))
+        given = zip(SETS, (real, generated), strict=True)
+        tensors = {which: tf.convert_to_tensor(videos) for which, videos in given if videos is not None}
+        found = {which: self._vectors(which, videos) for which, videos in tensors.items() if 0 not in videos.shape[:1]}
+        for which, vectors in found.items():  # of both, or where either is refused, of none
+            self._add(which, vectors)
 
     def result(self) -> Any:
         """Return the distance, a float64 scalar; NaN while a set has fewer than two videos."""
@@ -108,7 +111,6 @@ class FrechetVideoDistance(keras.metrics.Metric):
 
     def _vectors(self, which: str, videos: Any) -> Any:
         """Return the vectors of videos behind checks, float64 (videos, d)."""
-        videos = tf.convert_to_tensor(videos)
         if videos.shape.rank != 5 or videos.shape[-1] != 3:
             raise ValueError(f"{which}: videos must be (videos, time, height, width, 3), got {tuple(videos.shape)}")
         if not (videos.dtype == tf.uint8 or videos.dtype.is_floating):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from keras_i3d.fvd import interval
 
+DEFAULT_ENDPOINT = "logits"
 BATCH_SIZE = 8
 WHAT_TO_DO = ("stop", "skip")
 

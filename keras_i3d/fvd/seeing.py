@@ -14,7 +14,7 @@ from keras_i3d.fvd import clips
 from keras_i3d.fvd import videos as reading
 from keras_i3d.fvd.clips import Clip, TooShort
 from keras_i3d.fvd.network import VideoNetwork
-from keras_i3d.fvd.options import FvdOptions
+from keras_i3d.fvd.options import DEFAULT_ENDPOINT, FvdOptions
 from keras_i3d.fvd.statistics import LEAST_VIDEOS, Gathering, Making, VideoStatistics
 from keras_i3d.workers import cores
 
@@ -51,7 +51,7 @@ def video_statistics(
     if frames is not None and frames < 1:
         raise ValueError(f"frames must be at least 1, or None for all; got {frames}")
     source = reading.open_set(videos, name=name, fps=options.fps)
-    network = opened_network(model, "logits")
+    network = opened_network(model, None)
     if frames is not None and network.frames not in (None, frames):
         raise ValueError(f"{network.name}: takes clips of {network.frames} frames, not of {frames}")
 
@@ -68,9 +68,17 @@ def video_statistics(
     return looking.result(name)
 
 
-def opened_network(model: Any, endpoint: str) -> VideoNetwork:
-    """Return a network up to an endpoint; one that is there already stays as it is."""
-    return model if isinstance(model, VideoNetwork) else VideoNetwork(model, endpoint)
+def opened_network(model: Any, endpoint: str | None) -> VideoNetwork:
+    """Return a network up to an endpoint, by default its logits; one that is there already stays as it is.
+
+    Raises:
+        ValueError: It is there already, up to another endpoint.
+    """
+    if not isinstance(model, VideoNetwork):
+        return VideoNetwork(model, endpoint or DEFAULT_ENDPOINT)
+    if endpoint not in (None, model.endpoint):
+        raise ValueError(f"{model.name}: a VideoNetwork up to its {model.endpoint}, got endpoint={endpoint!r}")
+    return model
 
 
 class _Looking:

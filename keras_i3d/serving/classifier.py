@@ -62,7 +62,7 @@ class Classifier:
             raise PredictionError(f"the model gives no answer to {shapes}: {_reason(error)}") from error
 
 
-def open_classifier(model: str | os.PathLike, *, modality: str = "rgb") -> Classifier:
+def open_classifier(model: str | os.PathLike, *, modality: str | None = None) -> Classifier:
     """Open a finished model for answering.
 
     Args:
@@ -75,7 +75,10 @@ def open_classifier(model: str | os.PathLike, *, modality: str = "rgb") -> Class
         WeightsUnavailable: Published weights can be neither found nor fetched.
     """
     if not finished_model.is_published(model) and Path(model).is_dir():
-        return _open_saved_model(Path(model))
+        opened = _open_saved_model(Path(model))
+        if modality not in (None, opened.preparation.modality):
+            raise ValueError(f"{model}: a model of modality {opened.preparation.modality!r}, got modality={modality!r}")
+        return opened
     finished = finished_model.load(model, modality=modality)
     signatures = Signatures(finished)
     longest = signatures.options.max_frames

@@ -32,7 +32,7 @@ def export(
     options: ServingOptions | None = None,
     *,
     name: str | None = None,
-    modality: str = "rgb",
+    modality: str | None = None,
     check: bool = False,
 ) -> Path:
     """Write the next version of a served model: ``output/1``, ``output/2`` and so on.

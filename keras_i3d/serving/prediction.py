@@ -9,8 +9,9 @@ from __future__ import annotations
 import itertools
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import CancelledError, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -109,7 +110,7 @@ def predict(
     name: str = SERVED_AS,
     timeout_s: float | None = None,
     top: int = TOP,
-    modality: str = "rgb",
+    modality: str | None = None,
 ) -> Prediction:
     """Name the action in a video file, with a model of this machine or with one behind a server.
 
@@ -273,7 +274,13 @@ def ask_each(
         return
     pool = ThreadPoolExecutor(in_flight, "predict")
     try:
-        yield from pool.map(answer, videos)
+        waiting: deque[Future] = deque()
+        for video in videos:  # answers that wait for a slow one before them are few
+            waiting.append(pool.submit(answer, video))
+            if len(waiting) > 2 * in_flight:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
     finally:  # where the caller wants no more, after the windows that are on their way
         is_over.set()
         pool.shutdown(cancel_futures=True)
@@ -325,7 +332,7 @@ def by_modality(frames: Iterable[np.ndarray], preparation: Preparation) -> Itera
     for picture, field in flow.with_flow(frames, "tvl1" if "flow" in wanted else "none", threads=cores()):
         piece = {"rgb": picture} if "rgb" in wanted else {}
         if "flow" in wanted:
-            piece["flow"] = flow.from_stored(flow.to_stored(field).astype(np.float32))
+            piece["flow"] = flow.as_stored(field)
         yield piece
 
 

@@ -106,7 +106,7 @@ class Timeline:
         """float64 (windows + 1,) seconds: a window speaks for the time that is nearer to its middle than to others."""
         middles = self.middles
         between = (middles[1:] + middles[:-1]) / 2
-        return np.concatenate([self.times[:1, 0], between, self.times[-1:, 1]])
+        return np.concatenate([self.times[:1, 0], between, [self.duration_s]])
 
     @cached_property
     def probabilities(self) -> np.ndarray:
@@ -161,7 +161,7 @@ class Timeline:
         """Yield the header, ``start_s``, ``end_s`` and all classes, and a row for each window."""
         yield ["start_s", "end_s", *self.class_names]
         for (start_s, end_s), shares in zip(self.times, self.probabilities, strict=True):
-            yield [f"{_seconds(start_s):g}", f"{_seconds(end_s):g}", *(f"{share:.6g}" for share in shares)]
+            yield [_written(start_s), _written(end_s), *(f"{share:.6g}" for share in shares)]
 
     def to_svg(self, *, most: int = 6) -> str:
         """Return the picture: a film strip, the class on top, and the curves of the `most` (1 to 6) notable classes.
@@ -314,6 +314,10 @@ def smoothed(values: np.ndarray, middles: np.ndarray, smoothing_s: float) -> np.
     sums = np.concatenate([np.zeros_like(values[:1]), values.cumsum(axis=0)])
     means = (sums[behind] - sums[first]) / (behind - first)[:, np.newaxis]
     return np.where((behind - first)[:, np.newaxis] == 1, values, means).clip(0, 1)
+
+
+def _written(time_s: float) -> str:
+    return f"{time_s:.6f}".rstrip("0").rstrip(".")
 
 
 def _seconds(time_s: float) -> float:

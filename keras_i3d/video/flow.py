@@ -278,6 +278,18 @@ def to_stored(flow: np.ndarray) -> np.ndarray:
     return ((np.clip(flow, -FLOW_BOUND, FLOW_BOUND) + FLOW_BOUND) * (255 / (2 * FLOW_BOUND))).astype(np.uint8)
 
 
+def as_stored(flow: np.ndarray) -> np.ndarray:
+    """Return flow as those read it who store it in eight bits: what flow networks see in training.
+
+    Args:
+        flow: float array in pixels per frame, of any shape; cut at +-20.
+
+    Returns:
+        float32 array of the same shape, pixels per frame.
+    """
+    return from_stored(to_stored(flow).astype(np.float32))
+
+
 def from_stored(stored: Any) -> Any:
     """Decode eight-bit flow: v * 40 / 255 - 20, so zero motion reads as -0.078.
 

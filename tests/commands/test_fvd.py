@@ -134,6 +134,22 @@ def test_wrong_usage_is_one_line_before_anything_is_loaded(arguments, code: int,
     assert capsys.readouterr().err == f"keras-i3d fvd: {message}\n"
 
 
+def test_what_saved_statistics_have_behind_them_is_not_asked_for_again(model, sets, tmp_path, capsys) -> None:
+    saved = tmp_path / "a.npz"
+    assert fvd(*sets, "--model", model, "--save-real", saved, "--json") == 0
+    capsys.readouterr()
+    assert fvd(saved, saved, "--model", model) == 2
+    assert "--model is of videos, and both sets are saved statistics" in capsys.readouterr().err
+
+
+def test_statistics_are_kept_as_soon_as_they_are_there(model, sets, tmp_path, capsys) -> None:
+    assert fvd(*sets, "--model", model, "--save-real", tmp_path / "absent/a.npz") == 2
+    assert "there is no folder" in capsys.readouterr().err
+    next(sets[1].iterdir()).write_bytes(b"no video")
+    assert fvd(*sets, "--model", model, "--save-real", tmp_path / "a.npz") == 1
+    assert (tmp_path / "a.npz").is_file()
+
+
 def test_a_folder_without_videos_is_one_line_before_a_network_is_loaded(sets, tmp_path, capsys) -> None:
     (tmp_path / "empty").mkdir()
     assert fvd(sets[0], tmp_path / "empty", "--model", "absent.keras") == 1

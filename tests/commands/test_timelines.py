@@ -63,7 +63,7 @@ def test_a_folder_is_searched_and_each_video_has_its_files(folder, models, tmp_p
     assert cli.main(arguments) == 0
     assert capsys.readouterr().out.count(" windows of 0.36 s") + 1 == 3
     names = {f"{name}.{kind}" for name in ("a", "in/a", "in/b") for kind in ("csv", "json", "svg")}
-    assert {path.relative_to(output).as_posix() for path in output.rglob("*.*")} == names
+    assert {path.relative_to(output).as_posix() for path in output.rglob("*.*")} == names | {"run.json"}
     with (output / "in/a.csv").open(encoding="utf-8", newline="") as file:
         header, *rows = csv.reader(file)
     result = json.loads((output / "in/a.json").read_text())
@@ -92,9 +92,19 @@ def test_a_damaged_video_fails_alone_and_leaves_no_file(folder, models, tmp_path
     captured = capsys.readouterr()
     assert [json.loads(line)["video"] for line in captured.out.splitlines()] == [str(tmp_path / "good.mp4")]
     assert f"keras-i3d predict: {tmp_path / 'bad.mp4'}: " in captured.err
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
-        f"good.{kind}" for kind in ("csv", "json", "svg")
-    ]
+    written = {f"good.{kind}" for kind in ("csv", "json", "svg")}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == written | {"run.json"}
+
+
+def test_nothing_is_written_into_a_folder_of_others(folder, models, tmp_path, capsys) -> None:
+    arguments = ["predict", str(folder / "a.mp4"), "--model", models["rgb"], "--timeline", *WINDOWS, "--output"]
+    (tmp_path / "a.json").write_text("mine")
+    assert cli.main([*arguments, str(tmp_path)]) == 1
+    assert "holds files that are no run of this command" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+    assert cli.main([*arguments, str(tmp_path / "out")]) == 0
+    assert cli.main([*arguments, str(tmp_path / "out"), "--smoothing-s", "1"]) == 1
+    assert "with other settings (smoothing_s" in capsys.readouterr().err
 
 
 def test_a_server_answers_in_place_of_a_model(folder, models, tmp_path, capsys) -> None:

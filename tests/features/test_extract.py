@@ -89,6 +89,44 @@ def test_features_of_another_video_are_never_taken_for_its_own(videos, small, tm
     message = r"out/x.npz: holds the features of .*a/x.mp4 \([\d,]+ bytes\), not of .*b/x.mp4; choose another output"
     with pytest.raises(OutputFolderError, match=message):
         extract_features(videos / "b/x.mp4", **call)
+    twin = videos / "twin/x.mp4"  # of as many bytes
+    twin.parent.mkdir()
+    shutil.copy(videos / "a/x.mp4", twin)
+    with pytest.raises(OutputFolderError, match=r"holds the features of .*a/x.mp4 .* not of .*twin/x.mp4"):
+        extract_features(twin, **call)
+    (videos / "a/x.mp4").unlink()  # moved
+    assert extract_features(twin, **call).present == 1
+
+
+def test_a_retry_that_was_killed_is_not_skipped_again(videos, small, tmp_path) -> None:
+    call = {"model": small, "output": tmp_path / "out", "settings": SETTINGS}
+    extract_features(videos / "a/x.mp4", **call)
+    told = {"skipped": {str(videos / "a/x.mp4"): "a.mp4: damaged"}, "damaged": {}}
+    (tmp_path / "out/report.json").write_text(json.dumps(told))
+    report = extract_features(videos / "a/x.mp4", **call)
+    assert (report.present, report.skipped) == (1, {})
+
+
+def test_a_video_damaged_in_the_middle_is_skipped_whole(videos, small, tmp_path) -> None:
+    video = videos / "b/y.mp4"
+    content = bytearray(video.read_bytes())
+    content[len(content) // 2 : len(content) // 2 + 400] = bytes(400)
+    video.write_bytes(content)
+    report = extract_features(videos, model=small, output=tmp_path / "out", settings=SETTINGS)
+    assert (report.written, list(report.skipped)) == (2, [str(video)])
+    assert sorted(path.name for path in (tmp_path / "out/b").iterdir()) == ["x.npz"]
+
+
+def test_a_folder_of_damaged_videos_is_told_video_by_video(videos, small, tmp_path) -> None:
+    for number in range(40):
+        (videos / "b" / f"{number}.mp4").write_bytes(b"no video")
+    report = extract_features(videos, model=small, output=tmp_path / "out", settings=SETTINGS)
+    assert (report.written, len(report.skipped)) == (3, 40)
+
+
+def test_a_file_of_another_modality_is_refused(videos, small) -> None:
+    with pytest.raises(ValueError, match=r"best.keras: a network of modality 'rgb', got modality='flow'"):
+        extract_features(videos, model=small, modality="flow", settings=SETTINGS)
 
 
 def test_a_cut_video_is_skipped_or_kept_as_asked(videos, small, tmp_path) -> None:

@@ -7,6 +7,7 @@ import tensorflow as tf
 from video_networks import moving_clips, video_network
 
 from keras_i3d import FrechetVideoDistance, frechet_video_distance
+from keras_i3d.fvd.network import VideoNetwork
 
 pytestmark = pytest.mark.filterwarnings("ignore::keras_i3d.fvd.videos.VideoSetWarning")
 REAL, GENERATED = moving_clips(12), moving_clips(9, seed=1)
@@ -136,3 +137,20 @@ def test_it_is_saved_by_the_name_of_its_model_and_not_with_a_network(network, tm
     assert again.name == "fvd"
     with pytest.raises(ValueError, match="of a network in memory cannot be saved"):
         FrechetVideoDistance(network).get_config()
+
+
+def test_a_network_up_to_another_endpoint_is_refused(network) -> None:
+    features = VideoNetwork(network, "features")
+    with pytest.raises(ValueError, match="a VideoNetwork up to its features, got endpoint='logits'"):
+        FrechetVideoDistance(features, endpoint="logits")
+    with pytest.raises(ValueError, match="a VideoNetwork up to its features, got endpoint='logits'"):
+        frechet_video_distance(REAL, GENERATED, model=features, endpoint="logits")
+
+
+def test_an_update_that_is_refused_leaves_both_sets_as_they_were(network, expected) -> None:
+    metric = FrechetVideoDistance(network)
+    metric.update_state(REAL, GENERATED)
+    with pytest.raises(ValueError, match="generated: videos must be uint8 or float"):
+        metric.update_state(REAL, GENERATED.astype(np.int32))
+    metric.update_state(REAL[:0], GENERATED[:0])
+    np.testing.assert_allclose(metric.result(), expected, rtol=1e-6)

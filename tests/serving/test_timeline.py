@@ -219,7 +219,7 @@ def test_segments_leave_no_gap(frames: int, window: int, stride: int) -> None:
     found = made(generator.normal(size=(count, 3)), sliding=sliding, frames=frames)
     segments = found.segments()
     assert segments[0].start_s == 0
-    assert segments[-1].end_s == found.times[-1, 1]
+    assert segments[-1].end_s == found.duration_s
     assert all(one.end_s == other.start_s for one, other in itertools.pairwise(segments))
     assert all(one.class_name != other.class_name for one, other in itertools.pairwise(segments))
     assert sum(one.windows for one in segments) == count
@@ -250,6 +250,12 @@ def test_files_hold_what_the_timeline_holds(tmp_path) -> None:
     with pytest.raises(ValueError, match=r"a\.png: a timeline is written as \.csv, \.json, \.svg"):
         found.save(tmp_path / "a.png")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "a.json", "a.svg"]
+
+
+def test_times_of_a_day_are_written_to_the_frame(tmp_path) -> None:
+    found = dataclasses.replace(made(logits_of(0.9)), times=np.array([[86_400.04, 86_402.6]]))
+    assert list(found.csv_rows())[1][:2] == ["86400.04", "86402.6"]
+    assert next(iter(list(made(logits_of(0.9)).csv_rows())[1:]))[:2] == ["0", "2"]
 
 
 def test_an_hour_is_summed_up_in_a_moment() -> None:
