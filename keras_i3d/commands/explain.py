@@ -48,7 +48,9 @@ PART_OPTIONS = ("frames", "start_s", "end_s")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("videos", metavar="VIDEO", nargs="*", help="video file of any format that FFmpeg reads")
+    parser.add_argument(
+        "videos", metavar="VIDEO", nargs="*", help="video file of any format that FFmpeg reads, or a folder of them"
+    )
     parser.add_argument("--model", help=".keras file of a run, or a name of published weights such as kinetics")
     parser.add_argument("--output", metavar="DIR", default=OUTPUT, help="folder to write to (default: %(default)s)")
     parser.add_argument(
@@ -76,7 +78,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
     _check(arguments)
     found = named_videos.find(arguments.videos) if arguments.videos else []
-    names = dict(zip((video.path for video in found), named_videos.names_of_results(found), strict=True))
+    named_videos.check_names(found)
+    names = {video.path: video.name for video in found}
     for module in ("av", "cv2"):
         import_extra(module)
     quiet.import_tensorflow()
@@ -161,7 +164,7 @@ def _explanation_maker(arguments: argparse.Namespace, part: Part) -> Callable[[s
     def make(video: str, stem: Path) -> dict[str, Any]:
         found = explainer.explain(video, arguments.class_name, part=part)
         picture = picture_of(found)
-        files = [stem.with_name(f"{stem.name}{suffix}") for suffix in (".mp4", ".png", ".json")]
+        files = [stem.with_name(f"{stem.name}_explained{suffix}") for suffix in (".mp4", ".png", ".json")]
         _write_video(files[0], figure.video_frames(picture), found.fps)
         _write_png(files[1], figure.strip(picture))
         whole_file.write_json(files[2], {"model": arguments.model} | found.to_json())

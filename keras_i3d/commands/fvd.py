@@ -1,8 +1,8 @@
 """Measure how far generated videos are from real ones: the Fréchet Video Distance.
 
 REAL and GENERATED are each a folder of videos, an .npy file of an array (videos, time, height, width, 3), or an .npz of
-statistics that --save-real or --save-generated wrote. Every frame is resized to 224x224 and the network's answers,
-averaged over time, are compared as two Gaussians (Unterthiner et al. 2018). Smaller is more alike, 0 is equal. The
+statistics that --save-real or --save-generated wrote. Every frame is resized to 224x224, or what --model takes, and the
+network's answers, averaged over time, are compared as two Gaussians (Unterthiner et al. 2018). Smaller is more alike, 0 is equal. The
 number depends on how many videos there are and of how many frames: compare only with numbers of as many.
 
   keras-i3d fvd real/ generated/ --frames 16

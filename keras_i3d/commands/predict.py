@@ -76,9 +76,10 @@ def run(arguments: argparse.Namespace) -> int:
         return _answer_pipe(arguments)
     found = named_videos.find(arguments.videos)
     videos = [video.path for video in found]
-    names = [video.name for video in found] if arguments.output is None else named_videos.names_of_results(found)
-    if arguments.output is not None:
-        import_extra("cv2")  # which draws, before hours of work
+    names = [video.name for video in found]
+    if arguments.output is not None:  # before hours of work
+        named_videos.check_names(found)
+        import_extra("cv2")
     with _output(arguments), _opened(arguments) as (answering, model, in_flight):
         asked = (Timelines if arguments.timeline else _Predictions)(arguments, answering, model, len(videos) > 1)
         return _answer(asked, videos, names, in_flight)

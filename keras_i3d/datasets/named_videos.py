@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -46,25 +45,20 @@ def find(given: Sequence[str | os.PathLike]) -> list[NamedVideo]:
     return list(found.values())
 
 
-def names_of_results(videos: Sequence[NamedVideo]) -> list[str]:
-    """Return what the results of each video are called, below an output folder.
-
-    It is the video's name without its ending; videos that differ in their endings alone keep them.
+def check_names(videos: Sequence[NamedVideo]) -> None:
+    """Check that results which are called after their videos, endings and all, are of one video each.
 
     Raises:
-        ValueError: Two would have the same.
+        ValueError: Two videos have one name.
     """
-    stems = Counter(_stem(name) for name in {video.name for video in videos})
     owners: dict[str, str] = {}
     for video in videos:
-        chosen = video.name if stems[_stem(video.name)] > 1 else _stem(video.name)
-        if chosen in owners:
+        other = owners.setdefault(video.name, video.path)
+        if other != video.path:
             raise ValueError(
-                f"what is written of {owners[chosen]} and {video.path} would both be called {chosen!r}; give the "
-                "folder above both, whose tree is kept, or give them one at a time"
+                f"what is written of {other} and {video.path} would both be called {video.name!r}; give the folder "
+                "above both, whose tree is kept, or give them one at a time"
             )
-        owners[chosen] = video.path
-    return list(owners)
 
 
 def _below(given: str) -> Iterator[NamedVideo]:
@@ -76,9 +70,3 @@ def _below(given: str) -> Iterator[NamedVideo]:
         raise DatasetError(f"{given}: no video in this folder (*{', *'.join(files.VIDEO_ENDINGS)})")
     for name in names:
         yield NamedVideo(storage.join(given, *name.split("/")), name)
-
-
-def _stem(name: str) -> str:
-    """Return a name without its ending; that of a hidden file is no ending."""
-    folder, slash, last = name.rpartition("/")
-    return f"{folder}{slash}{os.path.splitext(last)[0]}"  # noqa: PTH122  (a URL's part)

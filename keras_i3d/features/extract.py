@@ -113,8 +113,8 @@ class _Job:
 
     def __init__(self, given: Sequence[str | os.PathLike], model: str, modality: str | None) -> None:
         found = named_videos.find(given)
-        paths = map(_absolute, found)  # as workers elsewhere find them
-        self._found = list(map(NamedVideo, paths, named_videos.names_of_results(found)))
+        named_videos.check_names(found)
+        self._found = [NamedVideo(_absolute(video), video.name) for video in found]  # as workers elsewhere find them
         self._model, self._modality = model, modality
 
     def run(
@@ -214,9 +214,13 @@ def _is_done(video: NamedVideo, path: str) -> bool:
     moved = Path(before).name == Path(video.path).name and not storage.exists(before)
     if (before == video.path or moved) and (not storage.exists(video.path) or known == storage.size(video.path)):
         return True
+    if before == video.path:
+        raise OutputFolderError(
+            f"{path}: holds the features of {before} as it was, of {known} bytes, and it has {storage.size(before)} "
+            "now; delete that file, and the same command makes it anew"
+        )
     raise OutputFolderError(
-        f"{path}: holds the features of {before} ({known} bytes), not of {video.path}; choose another output folder, "
-        "or delete that file if the video has changed"
+        f"{path}: holds the features of {before}, not of {video.path}; choose another output folder"
     )
 
 

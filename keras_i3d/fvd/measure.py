@@ -84,7 +84,7 @@ def frechet_video_distance(
         model: ``"kinetics"``, DeepMind's weights of Kinetics-400, as in the paper; the ``.keras`` file of a finished
             model; or a network of this package. Its input size takes the place of 224.
         endpoint: ``"logits"`` as in the paper, averaged over time, or ``"features"``, those in front of the dropout;
-            None for the logits, or what a `VideoNetwork` was made for.
+            None for what a `VideoNetwork` or saved statistics were made for, otherwise the logits.
         value_range: What the values of float arrays mean: ``(0, 1)``, ``(-1, 1)`` or ``(0, 255)``. It is never
             guessed. uint8 arrays and files are always 0 to 255.
         frames: How many frames of each video are seen, from its start; None takes all, of which all must have as many.
@@ -107,11 +107,12 @@ def frechet_video_distance(
             videos of different sizes; values that look like another range than the stated one.
     """
     resampling.check(resamples, options.level)
-    endpoint = endpoint or getattr(model, "endpoint", DEFAULT_ENDPOINT)
     sets = [
         opened_statistics(source, endpoint=endpoint, frames=frames) or open_set(source, name=name, fps=options.fps)
         for name, source in (("real", real), ("generated", generated))
     ]  # both, so that what is wrong with either is told before a network is loaded
+    saved = next((one.making.endpoint for one in sets if isinstance(one, VideoStatistics)), DEFAULT_ENDPOINT)
+    endpoint = endpoint or getattr(model, "endpoint", saved)
     for index, name in enumerate(("real", "generated")):
         if isinstance(sets[index], VideoStatistics):
             continue
@@ -125,7 +126,7 @@ def frechet_video_distance(
     return distance_between(*sets, resamples=resamples, level=options.level, seed=options.seed)
 
 
-def opened_statistics(source: Any, *, endpoint: str, frames: int | None) -> VideoStatistics | None:
+def opened_statistics(source: Any, *, endpoint: str | None, frames: int | None) -> VideoStatistics | None:
     """Return the statistics that a source is, or names; None where it is a set of videos.
 
     Raises:
@@ -137,8 +138,8 @@ def opened_statistics(source: Any, *, endpoint: str, frames: int | None) -> Vide
     if not isinstance(source, VideoStatistics):
         return None
     made = source.making
-    if made.endpoint != endpoint or frames not in (None, made.frames):
-        asked = f"{endpoint}, {frames or made.frames} frames"
+    if endpoint not in (None, made.endpoint) or frames not in (None, made.frames):
+        asked = f"{endpoint or made.endpoint}, {frames or made.frames} frames"
         raise ValueError(
             f"asked for {asked} a video; the saved statistics are of {made.endpoint}, {made.frames} frames"
         )

@@ -40,10 +40,12 @@ def test_a_video_a_strip_and_the_numbers_are_written(model, video, tmp_path, cap
     captured = capsys.readouterr()
     assert f"keras-i3d explain: {bad}: cannot be read as video" in captured.err
     told = json.loads(captured.out)
-    assert told["files"] == [str(tmp_path / "out" / f"clip{suffix}") for suffix in (".mp4", ".png", ".json")]
+    assert told["files"] == [
+        str(tmp_path / "out" / f"clip.mp4_explained{suffix}") for suffix in (".mp4", ".png", ".json")
+    ]
     assert frames_of(told["files"][0]) == 6
     assert cv2.imread(told["files"][1]) is not None
-    values = json.loads((tmp_path / "out" / "clip.json").read_text())
+    values = json.loads((tmp_path / "out" / "clip.mp4_explained.json").read_text())
     assert (values["class"], values["frames"], values["model"]) == (CLASSES[2], 6, model)
     assert cli.main(["explain", video, "--model", model, "--layer", "norm", "--output", str(tmp_path / "out")]) == 1
     assert "holds a run of `explain` with other settings" in capsys.readouterr().err
@@ -59,7 +61,7 @@ def test_the_filters_are_an_animation_and_a_sheet(model, tmp_path, capsys) -> No
 def test_flow_needs_no_model(video, tmp_path, capsys) -> None:
     output = tmp_path / "out"
     assert cli.main(["explain", "--flow", video, "--frames", "3", "--output", str(output)]) == 0
-    assert frames_of(output / "clip_flow.mp4") == 3
+    assert frames_of(output / "clip.mp4_flow.mp4") == 3
     assert "clip.mp4: flow (0.04 to 0.16 s, 3 frames)" in capsys.readouterr().out
 
 

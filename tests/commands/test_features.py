@@ -36,7 +36,7 @@ def test_features_are_written_and_counted(videos, model, tmp_path, capsys) -> No
     output = tmp_path / "out"
     assert call(videos, output, model) == 0
     assert capsys.readouterr().out == f"{output}: 2 videos written, 4 windows\n"
-    found = read_features(output / "0.npz")
+    found = read_features(output / "0.mp4.npz")
     assert found.arrays["rgb"].shape == (2, 16)
     np.testing.assert_allclose(found.times, [[0, 0.32], [0.16, 0.48]])
     assert call(videos, output, model, "--json") == 0
@@ -86,4 +86,4 @@ def test_wrong_options_are_one_line(videos, model, tmp_path, capsys, options, co
 
 def test_a_layer_is_written_whole_where_it_is_wanted(videos, model, tmp_path) -> None:
     assert call(videos, tmp_path / "out", model, "--pooling", "none", "--format", "h5", "--fill", "pad") == 0
-    assert read_features(tmp_path / "out/0.h5").arrays["rgb"].shape[1:] == (8, 8, 8, 16)
+    assert read_features(tmp_path / "out/0.mp4.h5").arrays["rgb"].shape[1:] == (8, 8, 8, 16)

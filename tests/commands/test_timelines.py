@@ -62,16 +62,16 @@ def test_a_folder_is_searched_and_each_video_has_its_files(folder, models, tmp_p
     arguments = ["predict", str(folder), "--model", models["rgb"], "--timeline", *WINDOWS, "--output", str(output)]
     assert cli.main(arguments) == 0
     assert capsys.readouterr().out.count(" windows of 0.36 s") + 1 == 3
-    names = {f"{name}.{kind}" for name in ("a", "in/a", "in/b") for kind in ("csv", "json", "svg")}
+    names = {f"{name}.{kind}" for name in ("a.mp4", "in/a.mp4", "in/b.MP4") for kind in ("csv", "json", "svg")}
     assert {path.relative_to(output).as_posix() for path in output.rglob("*.*")} == names | {"run.json"}
-    with (output / "in/a.csv").open(encoding="utf-8", newline="") as file:
+    with (output / "in/a.mp4.csv").open(encoding="utf-8", newline="") as file:
         header, *rows = csv.reader(file)
-    result = json.loads((output / "in/a.json").read_text())
+    result = json.loads((output / "in/a.mp4.json").read_text())
     assert header[:2] == ["start_s", "end_s"]
     assert [[float(row[0]), float(row[1])] for row in rows] == [[0, 0.36], [0.12, 0.48]]
     best = result["windows"][1]["top"][0]
     assert float(rows[1][header.index(best["class"])]) == pytest.approx(best["probability"], abs=1e-5)
-    assert ElementTree.parse(output / "a.svg").getroot().tag.endswith("svg")
+    assert ElementTree.parse(output / "a.mp4.svg").getroot().tag.endswith("svg")
 
 
 def test_without_a_timeline_a_folder_is_searched_too(folder, models, tmp_path, capsys) -> None:
@@ -92,7 +92,7 @@ def test_a_damaged_video_fails_alone_and_leaves_no_file(folder, models, tmp_path
     captured = capsys.readouterr()
     assert [json.loads(line)["video"] for line in captured.out.splitlines()] == [str(tmp_path / "good.mp4")]
     assert f"keras-i3d predict: {tmp_path / 'bad.mp4'}: " in captured.err
-    written = {f"good.{kind}" for kind in ("csv", "json", "svg")}
+    written = {f"good.mp4.{kind}" for kind in ("csv", "json", "svg")}
     assert {path.name for path in (tmp_path / "out").iterdir()} == written | {"run.json"}
 
 
@@ -162,7 +162,7 @@ def test_options_that_the_model_refuses_are_wrong_usage(folder, models, capsys) 
 def test_two_videos_are_not_written_to_one_file(folder, models, tmp_path, capsys) -> None:
     twins = [str(folder / "a.mp4"), str(folder / "in/a.mp4")]
     assert cli.main(["predict", *twins, "--model", "m", "--timeline", "--output", str(tmp_path / "out")]) == 2
-    message = f"what is written of {twins[0]} and {twins[1]} would both be called 'a'; give the folder above both"
+    message = f"what is written of {twins[0]} and {twins[1]} would both be called 'a.mp4'; give the folder above both"
     assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 

@@ -43,12 +43,12 @@ def test_files_hold_the_arrays_in_the_folders_tree(videos, small, tmp_path, file
     report = extract_features(videos, model=small, output=tmp_path / "out", settings=settings)
     assert (report.written, report.windows, report.skipped) == (3, 12, {})
     arrays = extract_features(videos, model=small, settings=settings)
-    for name, expected in zip(("a/x", "b/x", "b/y"), arrays, strict=True):
+    for name, expected in zip(("a/x.mp4", "b/x.mp4", "b/y.mp4"), arrays, strict=True):
         found = read_features(tmp_path / "out" / f"{name}.{file_format}")
         np.testing.assert_allclose(found.arrays["rgb"], expected.arrays["rgb"], atol=1e-5)
         np.testing.assert_array_equal(found.times, expected.times)
         assert found.made_with == expected.made_with
-        assert found.made_with["video"] == str(videos / f"{name}.mp4")
+        assert found.made_with["video"] == str(videos / name)
 
 
 def test_maps_are_kept_whole_in_hdf5_alone(videos, small, tmp_path) -> None:
@@ -57,7 +57,7 @@ def test_maps_are_kept_whole_in_hdf5_alone(videos, small, tmp_path) -> None:
         extract_features(videos, model=small, output=tmp_path / "out", settings=settings)
     settings = FeatureSettings(window=8, stride=4, pooling="none", file_format="h5")
     extract_features(videos / "a/x.mp4", model=small, output=tmp_path / "out", settings=settings)
-    assert read_features(tmp_path / "out/x.h5").arrays["rgb"].shape == (2, 8, 8, 8, 16)
+    assert read_features(tmp_path / "out/x.mp4.h5").arrays["rgb"].shape == (2, 8, 8, 8, 16)
 
 
 def test_the_same_call_goes_on_and_takes_more_videos(videos, small, tmp_path) -> None:
@@ -65,11 +65,11 @@ def test_the_same_call_goes_on_and_takes_more_videos(videos, small, tmp_path) ->
     extract_features([videos / "b"], **call)
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*.npz")}
     shutil.copy(videos / "a/x.mp4", videos / "b/z.mp4")
-    (tmp_path / "out/y.npz").write_bytes(b"cut by a power failure")
+    (tmp_path / "out/y.mp4.npz").write_bytes(b"cut by a power failure")
     report = extract_features([videos / "b"], **call)
     assert (report.written, report.present) == (2, 1)
-    assert (tmp_path / "out/x.npz").stat().st_mtime_ns == before[tmp_path / "out/x.npz"]
-    assert len(read_features(tmp_path / "out/y.npz").times) == 6
+    assert (tmp_path / "out/x.mp4.npz").stat().st_mtime_ns == before[tmp_path / "out/x.mp4.npz"]
+    assert len(read_features(tmp_path / "out/y.mp4.npz").times) == 6
 
 
 def test_a_folder_is_of_one_set_of_settings(videos, small, tmp_path) -> None:
@@ -86,14 +86,18 @@ def test_a_folder_is_of_one_set_of_settings(videos, small, tmp_path) -> None:
 def test_features_of_another_video_are_never_taken_for_its_own(videos, small, tmp_path) -> None:
     call = {"model": small, "output": tmp_path / "out", "settings": SETTINGS}
     extract_features(videos / "a/x.mp4", **call)
-    message = r"out/x.npz: holds the features of .*a/x.mp4 \([\d,]+ bytes\), not of .*b/x.mp4; choose another output"
+    message = r"out/x.mp4.npz: holds the features of .*a/x.mp4, not of .*b/x.mp4; choose another output folder"
     with pytest.raises(OutputFolderError, match=message):
         extract_features(videos / "b/x.mp4", **call)
     twin = videos / "twin/x.mp4"  # of as many bytes
     twin.parent.mkdir()
     shutil.copy(videos / "a/x.mp4", twin)
-    with pytest.raises(OutputFolderError, match=r"holds the features of .*a/x.mp4 .* not of .*twin/x.mp4"):
+    with pytest.raises(OutputFolderError, match=r"holds the features of .*a/x.mp4, not of .*twin/x.mp4"):
         extract_features(twin, **call)
+    with (videos / "a/x.mp4").open("ab") as file:
+        file.write(b"more")
+    with pytest.raises(OutputFolderError, match=r"of .*a/x.mp4 as it was, of \d+ bytes, and it has \d+ now; delete"):
+        extract_features(videos / "a/x.mp4", **call)
     (videos / "a/x.mp4").unlink()  # moved
     assert extract_features(twin, **call).present == 1
 
@@ -114,7 +118,7 @@ def test_a_video_damaged_in_the_middle_is_skipped_whole(videos, small, tmp_path)
     video.write_bytes(content)
     report = extract_features(videos, model=small, output=tmp_path / "out", settings=SETTINGS)
     assert (report.written, list(report.skipped)) == (2, [str(video)])
-    assert sorted(path.name for path in (tmp_path / "out/b").iterdir()) == ["x.npz"]
+    assert sorted(path.name for path in (tmp_path / "out/b").iterdir()) == ["x.mp4.npz"]
 
 
 def test_a_folder_of_damaged_videos_is_told_video_by_video(videos, small, tmp_path) -> None:
@@ -137,13 +141,13 @@ def test_a_cut_video_is_skipped_or_kept_as_asked(videos, small, tmp_path) -> Non
     call = {"model": small, "output": tmp_path / "out"}
     report = extract_features(videos, settings=SETTINGS, **call)
     assert (report.written, list(report.skipped)) == (2, [str(video)])
-    assert not (tmp_path / "out/b/y.npz").exists()
+    assert not (tmp_path / "out/b/y.mkv.npz").exists()
     again = extract_features(videos, settings=SETTINGS, **call)
     assert (again.written, again.present, again.skipped) == (0, 2, report.skipped)
     keep = FeatureSettings(window=8, stride=4, keep_truncated=True)
     kept = extract_features(videos, settings=keep, retry_skipped=True, **call)
     assert (kept.written, kept.present, kept.skipped) == (1, 2, {})
-    found = read_features(tmp_path / "out/b/y.npz")
+    found = read_features(tmp_path / "out/b/y.mkv.npz")
     assert 0 < found.frames < 28
     assert kept.damaged == {str(video): found.made_with["damage"]}
     assert Report.read(tmp_path / "out").damaged == kept.damaged
@@ -177,18 +181,18 @@ def test_a_killed_run_goes_on(write_video, small, tmp_path) -> None:
     environment = os.environ | {"PYTHONPATH": str(Path(keras_i3d.__file__).parents[1])}
     arguments = [sys.executable, "-c", script, str(tmp_path / "videos"), small, str(output)]
     with subprocess.Popen(arguments, env=environment, stderr=subprocess.PIPE) as running:
-        while len(list(output.glob("a/[0-9]*.h5"))) < 2:
+        while len(list(output.glob("a/[0-9]*.mp4.h5"))) < 2:
             assert running.poll() is None, running.stderr.read()
             time.sleep(0.02)
         running.send_signal(signal.SIGKILL)
     assert list(output.glob("a/.writing-*"))
-    finished = len(list(output.glob("a/[0-9]*.h5")))
+    finished = len(list(output.glob("a/[0-9]*.mp4.h5")))
     settings = FeatureSettings(window=8, stride=4, file_format="h5")
     report = extract_features(tmp_path / "videos", model=small, output=output, settings=settings)
     assert (report.present, report.written) == (finished, 6 - finished)
     assert 2 <= finished < 6
     assert sorted(path.name for path in output.iterdir()) == ["a", "report.json", "run.json"]
-    assert sorted(path.name for path in (output / "a").iterdir()) == [f"{number}.h5" for number in range(6)]
+    assert sorted(path.name for path in (output / "a").iterdir()) == [f"{number}.mp4.h5" for number in range(6)]
     for path in output.glob("a/*.h5"):
         assert len(read_features(path).times) == 29
     assert json.loads((output / "report.json").read_text()) == {"skipped": {}, "damaged": {}}

@@ -32,7 +32,7 @@ def test_a_worker_writes_what_one_process_does(told, tmp_path) -> None:
     assert (first.video, first.frames, first.windows, first.skipped) == (told.video, 20, 4, None)
     assert "none.mp4" in second.skipped
     extract_features(told.video, model=told.model, output=tmp_path / "here", settings=SETTINGS)
-    ours, here = read_features(told.path), read_features(tmp_path / "here/a.npz")
+    ours, here = read_features(told.path), read_features(tmp_path / "here/a.mp4.npz")
     np.testing.assert_allclose(ours.arrays["rgb"], here.arrays["rgb"], atol=1e-5)
     assert ours.made_with == here.made_with
 
@@ -47,7 +47,7 @@ def test_a_dask_cluster_writes_what_one_process_does(small, write_video, tmp_pat
         there = extract_features(**call, output=tmp_path / "there", scheduler=address)
     assert (there.written, there.windows, there.skipped) == (3, 9, here.skipped)
     for seed in range(3):
-        one, other = (read_features(tmp_path / name / f"a/{seed}.npz") for name in ("here", "there"))
+        one, other = (read_features(tmp_path / name / f"a/{seed}.mp4.npz") for name in ("here", "there"))
         np.testing.assert_allclose(one.arrays["rgb"], other.arrays["rgb"], atol=1e-5)
         assert one.made_with == other.made_with
 
