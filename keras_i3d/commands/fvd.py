@@ -2,8 +2,8 @@
 
 REAL and GENERATED are each a folder of videos, an .npy file of an array (videos, time, height, width, 3), or an .npz of
 statistics that --save-real or --save-generated wrote. Every frame is resized to 224x224, or what --model takes, and the
-network's answers, averaged over time, are compared as two Gaussians (Unterthiner et al. 2018). Smaller is more alike, 0 is equal. The
-number depends on how many videos there are and of how many frames: compare only with numbers of as many.
+network's answers, averaged over time, are compared as two Gaussians (Unterthiner et al. 2018). Smaller is more alike, 0
+is equal. The number depends on how many videos there are and of how many frames: compare only with numbers of as many.
 
   keras-i3d fvd real/ generated/ --frames 16
   keras-i3d fvd real/ generated/ --frames 16 --save-real real.npz --resamples 100
