@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -71,7 +72,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code (wrong usage exits with 2 by itself)."""
     arguments = parser().parse_args(argv)
     try:
-        return arguments.run(arguments)
+        code = arguments.run(arguments)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # as by `| head`: who reads has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains of what it cannot flush
+        return FAILED
     except (KerasI3DError, ValueError, OSError) as error:
         message = " ".join(str(error).split())
         print(f"keras-i3d {arguments.command}: {message}", file=sys.stderr)

@@ -32,6 +32,15 @@ def test_python_m_is_the_same_program() -> None:
     assert done.stdout == f"keras-i3d {keras_i3d.__version__}\n"
 
 
+def test_who_reads_no_further_is_not_complained_of() -> None:
+    command = [sys.executable, "-m", "keras_i3d", "weights", "list"]
+    run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    run.stdout.close()
+    assert run.stderr.read() == b""
+    run.stderr.close()
+    assert run.wait() == 1
+
+
 @pytest.mark.parametrize("arguments", [[], ["dance"], ["predict"], ["predict", "a.mp4", "--model"]])
 def test_wrong_usage_exits_with_2(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as caught:
