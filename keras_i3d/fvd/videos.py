@@ -16,10 +16,10 @@ import numpy as np
 
 from keras_i3d import storage
 from keras_i3d.datasets import files
+from keras_i3d.datasets.named_videos import DEPTH
 from keras_i3d.errors import DatasetError
 from keras_i3d.video import decode
 
-DEPTH = 8  # of folders below a set's folder
 CHUNK = 32  # frames that are in memory at once at their own size
 
 
