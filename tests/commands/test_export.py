@@ -23,7 +23,7 @@ def test_a_check_tells_on_standard_error_how_far_the_model_is_off(run_folder, tm
     assert cli.main([*arguments(run_folder, tmp_path), *options]) == 0
     captured = capsys.readouterr()
     assert captured.out == f"{tmp_path / '1'}\n"
-    assert captured.err.startswith("checked: largest difference from the Keras model, in deviations of its logits or")
+    assert "\nchecked: largest difference from the Keras model, in deviations of its logits or" in captured.err
     assert captured.err.endswith("5 warm-up requests answered\n")
     found = json.loads((tmp_path / "1/assets.extra/check.json").read_text())["differences"]
     assert 1e-5 < found["clip"] < 0.1

@@ -200,7 +200,10 @@ def test_interrupted_workers_do_not_finish_what_they_are_at(dataset: VideoDatase
     for number in range(2):
         frames = np.random.default_rng(number).integers(0, 256, (250, 256, 256, 3), np.uint8)
         write_video(videos / f"{number}.mp4", frames, fps=25, crf=40)
-    command = [sys.executable, "-m", "keras_i3d", "make-tfrecords", "--folder", videos.parent, "--flow", "opencv"]
+    # where the tests run in the background of a shell, all that they start ignores SIGINT
+    program = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    program += "from keras_i3d import cli; sys.exit(cli.main())"
+    command = [sys.executable, "-c", program, "make-tfrecords", "--folder", videos.parent, "--flow", "opencv"]
     run = subprocess.Popen(
         [*command, "--output", tmp_path / "records", "--workers", "2"], stderr=subprocess.PIPE, start_new_session=True
     )
